@@ -1,0 +1,1 @@
+"""Every contract between services: gRPC, event schemas, topic names and permissions."""

@@ -1,0 +1,1 @@
+"""Exactly-once counters of the platform's events, with pluggable sinks."""

@@ -1,0 +1,1 @@
+"""Appointments: CQRS with a read model of patients fed by Kafka."""

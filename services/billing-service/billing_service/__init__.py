@@ -1,0 +1,1 @@
+"""Billing accounts over gRPC, events and a small HTTP read."""

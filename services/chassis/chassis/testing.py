@@ -1,0 +1,1 @@
+"""Fixtures that start the embedded servers; replaced by the room's owner."""

@@ -1,0 +1,1 @@
+"""Patients: registration, search, events and account provisioning."""
