@@ -1,0 +1,63 @@
+# The project's verbs. `make` lists them. uv is used where it is installed and fetched into .cache otherwise.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+UV ?= $(or $(shell command -v uv 2>/dev/null),.cache/uv/bin/uv)
+RUN := $(UV) run --frozen
+PYTEST ?=
+
+.cache/uv/bin/uv:
+	@echo "fetching uv into .cache/uv"
+	@python3 -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13'
+
+.PHONY: help install up down reset status demo doctor test chaos lint format types protos contract bench clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(filter .cache/%,$(UV)) ## create .venv from the lock
+	@$(UV) sync --frozen --quiet
+
+up: install ## start the whole platform on this machine (PORT_OFFSET shifts every port)
+	@$(RUN) hpctl up
+
+down: install ## stop it; data stays
+	@$(RUN) hpctl down
+
+reset: install ## stop it and delete its data
+	@$(RUN) hpctl reset
+
+status: install ## say what runs
+	@$(RUN) hpctl status
+
+demo: install ## walk through the platform: log in, create, update, book, read, bill, count
+	@$(RUN) hpctl demo
+
+doctor: install ## check what the platform needs of this machine
+	@$(RUN) hpctl doctor
+
+test: install ## every test that needs no root and no Docker (PYTEST='-k name' narrows it)
+	@$(RUN) pytest $(PYTEST)
+
+chaos: install ## the fault tests alone
+	@$(RUN) pytest tests/chaos $(PYTEST)
+
+lint: install ## style, formatting and architecture
+	@$(RUN) ruff check . && $(RUN) ruff format --check . && $(RUN) lint-imports
+
+format: install ## put the code in order
+	@$(RUN) ruff check --fix . ; $(RUN) ruff format .
+
+types: install ## mypy, strict
+	@$(RUN) mypy
+
+protos: install ## generate gRPC code and event schemas from their sources
+	@$(RUN) python -m healthcare_contracts.generate
+
+contract: install ## rewrite the proofs in docs/contract.md from the marks on the tests
+	@$(RUN) python -m tests.contract.table
+
+bench: install ## ratios against nginx, pgbench, raw Kafka and bare uvicorn, measured in one run
+	@$(RUN) python -m bench
+
+clean: ## remove what was built; servers' data under .run stays
+	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
