@@ -1,0 +1,84 @@
+"""The README says only what is true."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "ARCHITECTURE.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+
+
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+    assert len((ROOT / "ARCHITECTURE.md").read_text().splitlines()) <= 200
+    assert all(len(adr.read_text().splitlines()) <= 50 for adr in (ROOT / "docs" / "adr").iterdir())
+
+
+def test_every_verb_it_names_exists() -> None:
+    verbs = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {verb for page in PAGES for verb in re.findall(r"`?\bmake ([a-z]+)\b(?=[`\s])", _commands(page))}
+    assert named and named <= verbs
+
+
+def _commands(page: Path) -> str:
+    """Code blocks and inline code: where a reader would copy from."""
+    text = page.read_text()
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    return "\n".join([*blocks, *(f"{inline}`" for inline in re.findall(r"`([^`\n]+)`", text))])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.contract("X07")
+def test_the_versions_it_lists_are_those_of_the_lock() -> None:
+    locked = {p["name"]: p.get("version") for p in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+    rows = re.findall(r"^\| [^|]+ \| ([a-z, -]+) \| ([\d., ]+) \|$", README, re.MULTILINE)
+    listed = {
+        name: version
+        for names, versions in rows
+        for name, version in zip(names.split(", "), versions.split(", "), strict=True)
+    }
+    assert len(listed) >= 10
+    assert {name: locked[name] for name in listed} == listed
+
+
+@pytest.mark.contract("X08")
+def test_the_layout_it_draws_is_the_tree() -> None:
+    drawn = set(re.findall(r"^([a-z/-]+/) {2,}\S", README, re.MULTILINE))
+    workspace = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+    members = {
+        f"{path.relative_to(ROOT)}/" for pattern in workspace for path in ROOT.glob(pattern) if path.is_dir()
+    }
+    assert members <= drawn
+    assert [folder for folder in drawn if not (ROOT / folder).is_dir()] == []
+
+
+@pytest.mark.contract("X16")
+def test_contributing_covers_what_a_contributor_asks() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text().lower()
+    for subject in (
+        "branch",
+        "test",
+        "conventional commits",
+        "make format lint types test",
+        ".env.example",
+        "readme",
+    ):
+        assert subject in guide
+
+
+@pytest.mark.contract("X17")
+def test_the_licence_is_mit() -> None:
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
