@@ -1,6 +1,7 @@
 """Writes docs/contract.md: each promise in our words, beside the tests that prove it.
 
-The promises stand in docs/contract.md itself; only the last column is generated, from the `contract` marks on the tests.
+The promises stand in docs/contract.md itself; only the last column is generated,
+from the `contract` marks on the tests.
 """
 
 import ast
@@ -27,11 +28,7 @@ def marks() -> dict[str, set[str]]:
 
 def _named(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr == "contract"
-        ):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "contract":
             yield from (str(argument.value) for argument in node.args if isinstance(argument, ast.Constant))
 
 
@@ -49,9 +46,7 @@ def render() -> str:
 def _line(line: str, proofs: dict[str, set[str]]) -> str:
     if not (row := ROW.match(line)):
         return line
-    links = ", ".join(
-        f"[{Path(p).stem.removeprefix('test_')}](../{p})" for p in sorted(proofs.get(row["id"], ()))
-    )
+    links = ", ".join(f"[{Path(p).stem.removeprefix('test_')}](../{p})" for p in sorted(proofs.get(row["id"], ())))
     return f"| {row['id']} | {row['promise']} | {links or 'not yet'} |"
 
 

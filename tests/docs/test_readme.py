@@ -45,11 +45,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_the_versions_it_lists_are_those_of_the_lock() -> None:
     locked = {p["name"]: p.get("version") for p in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
     rows = re.findall(r"^\| [^|]+ \| ([a-z, -]+) \| ([\d., ]+) \|$", README, re.MULTILINE)
-    listed = {
-        name: version
-        for names, versions in rows
-        for name, version in zip(names.split(", "), versions.split(", "), strict=True)
-    }
+    pairs = [zip(names.split(", "), versions.split(", "), strict=True) for names, versions in rows]
+    listed = {name: version for pair in pairs for name, version in pair}
     assert len(listed) >= 10
     assert {name: locked[name] for name in listed} == listed
 
@@ -58,9 +55,7 @@ def test_the_versions_it_lists_are_those_of_the_lock() -> None:
 def test_the_layout_it_draws_is_the_tree() -> None:
     drawn = set(re.findall(r"^([a-z/-]+/) {2,}\S", README, re.MULTILINE))
     workspace = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
-    members = {
-        f"{path.relative_to(ROOT)}/" for pattern in workspace for path in ROOT.glob(pattern) if path.is_dir()
-    }
+    members = {f"{path.relative_to(ROOT)}/" for pattern in workspace for path in ROOT.glob(pattern) if path.is_dir()}
     assert members <= drawn
     assert [folder for folder in drawn if not (ROOT / folder).is_dir()] == []
 
