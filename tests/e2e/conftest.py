@@ -1,0 +1,47 @@
+"""The whole platform, started by its own command, once for these tests."""
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running platform: where its gateway is, and how to call its command line."""
+
+    offset: int
+
+    @property
+    def gateway(self) -> str:
+        return f"http://127.0.0.1:{4004 + self.offset}"
+
+    def hpctl(self, *words: str) -> subprocess.CompletedProcess[str]:
+        environ = os.environ | {"PORT_OFFSET": str(self.offset)}
+        command = [sys.executable, "-m", "hpctl", *words]
+        return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=240, check=False)
+
+    def client(self, email: str = "testuser@test.com", password: str = "password123") -> httpx.Client:
+        """A client that is logged in."""
+        client = httpx.Client(base_url=self.gateway, timeout=10)
+        token = client.post("/auth/login", json={"email": email, "password": password}).json()["token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        return client
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    stack = Stack(offset=random.randrange(31_000, 41_000, 100))
+    up = stack.hpctl("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    yield stack
+    down = stack.hpctl("reset", "--yes")
+    assert down.returncode == 0, down.stdout + down.stderr

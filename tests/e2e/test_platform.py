@@ -1,0 +1,122 @@
+"""The main job, through the gateway, on the whole platform."""
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+
+
+def eventually(check: Callable[[], Any], within: float = 15.0) -> Any:
+    """The first truthy value of `check`, or a failure at the deadline."""
+    deadline = time.monotonic() + within
+    while not (found := check()):
+        assert time.monotonic() < deadline, "nothing to see before the deadline"
+        time.sleep(0.05)
+    return found
+
+
+def a_patient(name: str = "Ada Byron") -> dict[str, str]:
+    return {
+        "name": name,
+        "email": f"{uuid.uuid4().hex}@example.com",
+        "address": "12 St James Square",
+        "dateOfBirth": "1990-12-10",
+    }
+
+
+@pytest.fixture
+def client(stack) -> httpx.Client:
+    with stack.client() as client:
+        yield client
+
+
+@pytest.mark.contract("X11", "S01", "W03")
+def test_login_is_200_or_401_and_patients_need_a_token(stack, client) -> None:
+    with httpx.Client(base_url=stack.gateway) as anonymous:
+        wrong = anonymous.post("/auth/login", json={"email": "testuser@test.com", "password": "not this one"})
+        assert wrong.status_code == 401
+        assert anonymous.get("/api/patients").status_code == 401
+    answer = client.get("/api/patients")
+    assert answer.status_code == 200
+    assert answer.json()["totalElements"] >= 1
+
+
+@pytest.mark.contract("X10", "Q20", "N04", "B09", "W01", "W02")
+def test_the_walkthrough(client) -> None:
+    counted = client.get("/api/analytics/summary").json()
+    created = client.post("/api/patients", json=a_patient())
+    assert created.status_code == 201
+    assert created.json()["billingStatus"] == "PENDING"
+    patient = created.json()["id"]
+    assert created.headers["Location"] == f"/api/patients/{patient}"
+
+    renamed = client.put(f"/api/patients/{patient}", json=created.json() | {"name": "Ada Lovelace"})
+    assert renamed.status_code == 200
+    booked = client.post(
+        "/api/appointments",
+        json={
+            "patientId": patient,
+            "startTime": "2026-05-20T09:00:00",
+            "endTime": "2026-05-20T09:30:00",
+            "notes": "first",
+        },
+    )
+    assert booked.status_code == 201
+    appointment = booked.json()["id"]
+
+    def enriched() -> bool:
+        seen = client.get(f"/api/appointments/{appointment}").json()
+        return seen["patientName"] == "Ada Lovelace" and seen["patient"]["name"] == "Ada Lovelace"
+
+    eventually(enriched)
+    account = eventually(lambda: _found(client.get(f"/api/billing/accounts/{patient}")))
+    assert account["patientId"] == patient
+    eventually(lambda: client.get(f"/api/patients/{patient}").json()["billingStatus"] == "ACTIVE")
+    eventually(lambda: client.get("/api/analytics/summary").json() != counted)
+
+
+def _found(answer: httpx.Response) -> dict[str, Any] | None:
+    return answer.json() if answer.status_code == 200 else None
+
+
+@pytest.mark.contract("D06", "P05")
+def test_a_deleted_patient_leaves_nothing_beside_its_appointments(client) -> None:
+    patient = client.post("/api/patients", json=a_patient("Somebody Forgotten")).json()["id"]
+    visit = {"patientId": patient, "startTime": "2026-06-01T09:00:00", "endTime": "2026-06-01T09:30:00"}
+    appointment = client.post("/api/appointments", json=visit).json()["id"]
+    eventually(lambda: client.get(f"/api/appointments/{appointment}").json()["patient"])
+    assert client.delete(f"/api/patients/{patient}").status_code == 204
+    eventually(lambda: "Somebody Forgotten" not in client.get(f"/api/appointments/{appointment}").text)
+    eventually(lambda: client.post("/api/appointments", json=visit).status_code == 409)
+    closed = eventually(lambda: _closed(client.get(f"/api/billing/accounts/{patient}")))
+    assert closed["patientId"] == patient
+
+
+def _closed(answer: httpx.Response) -> dict[str, Any] | None:
+    return answer.json() if answer.status_code == 200 and answer.json()["status"] == "CLOSED" else None
+
+
+@pytest.mark.contract("X11", "W04", "D19")
+def test_too_much_of_one_route_is_429_while_another_is_free(stack, client) -> None:
+    login = {"email": "testuser@test.com", "password": "not this one"}
+    with httpx.Client(base_url=stack.gateway) as anonymous:
+        answers = [anonymous.post("/auth/login", json=login) for _ in range(12)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert int(refused[0].headers["Retry-After"]) >= 1
+    assert refused[0].headers["Content-Type"] == "application/problem+json"
+    assert client.get("/api/patients").status_code == 200
+    eventually(lambda: httpx.post(f"{stack.gateway}/auth/login", json=login).status_code == 401)
+
+
+@pytest.mark.contract("D07")
+def test_the_services_documents_are_shown_without_a_token(stack) -> None:
+    for name in ("patients", "appointments", "auth", "billing", "analytics"):
+        document = httpx.get(f"{stack.gateway}/api-docs/{name}")
+        assert document.status_code == 200
+        assert document.json()["openapi"].startswith("3.")
+    assert httpx.get(f"{stack.gateway}/api/patients/actuator/health").status_code in {401, 404}
+    assert httpx.get(f"{stack.gateway}/nowhere").status_code == 404
