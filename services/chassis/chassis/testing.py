@@ -1,1 +1,190 @@
-"""Fixtures that start the embedded servers; replaced by the room's owner."""
+"""Pytest fixtures on real servers, and the few verbs that every suite shares.
+
+Session fixtures `postgres`, `valkey`, `kafka` are servers with host, port, pid, start(), stop(), kill() (SIGKILL), pause() and
+resume() (SIGSTOP, SIGCONT) and restart(); the port stays, and so does the data of PostgreSQL and Kafka. Each starts when it is first asked for
+and dies with pytest, however pytest ends. A test that stops one starts it again before it ends.
+
+Module fixtures are mappings for `Settings.from_environ`: `database_environ` (a fresh database and role), `redis_environ` (a Redis
+database of its own), `kafka_environ` (a fresh topic prefix), and `environ`, which is all of them with the tokens' secret.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import inspect
+import itertools
+import json
+import secrets
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from hpctl.embedded.kafka import Kafka
+from hpctl.embedded.postgres import Postgres
+from hpctl.embedded.process import free_port
+from hpctl.embedded.valkey import Valkey
+
+__all__ = ["JWT_SECRET", "eventually", "free_port", "serve", "token"]
+
+Environ = dict[str, str]
+Found = TypeVar("Found")
+
+JWT_SECRET = "the-tests-own-secret-of-more-than-32-bytes"  # noqa: S105
+_redis_databases = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server without fsync; `execute(sql, database)` runs statements as the superuser."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"), durable=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """A Valkey server with a password and many databases."""
+    server = Valkey(tmp_path_factory.mktemp("valkey"), password=secrets.token_hex(8), databases=2048)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """An Apache Kafka broker; `bootstrap_servers` is its address."""
+    server = Kafka(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def database_environ(postgres: Postgres) -> Environ:
+    """A fresh database owned by a fresh role; migrations run when the service starts."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    password = secrets.token_hex(8)
+    postgres.create_database(name, password)
+    return {
+        "DATABASE_URL": f"postgresql://{postgres.host}:{postgres.port}/{name}",
+        "DATABASE_USER": name,
+        "DATABASE_PASSWORD": password,
+        "DDL_AUTO": "update",
+        "SQL_INIT_MODE": "never",
+    }
+
+
+@pytest.fixture(scope="module")
+def redis_environ(valkey: Valkey) -> Environ:
+    """A Redis database of the module's own."""
+    return {
+        "REDIS_HOST": valkey.host,
+        "REDIS_PORT": str(valkey.port),
+        "REDIS_PASSWORD": valkey.password,
+        "REDIS_DATABASE": str(next(_redis_databases)),
+        "CACHE_TYPE": "redis",
+    }
+
+
+@pytest.fixture(scope="module")
+def kafka_environ(kafka: Kafka) -> Environ:
+    """A topic prefix of the module's own; topics are created when a service starts."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "KAFKA_TOPIC_PREFIX": f"t{uuid.uuid4().hex[:8]}.",
+        "KAFKA_CREATE_TOPICS": "true",
+    }
+
+
+@pytest.fixture(scope="module")
+def environ(database_environ: Environ, redis_environ: Environ, kafka_environ: Environ) -> Environ:
+    """What a service reads from its environment: all three servers, development, the tests' JWT_SECRET."""
+    return {
+        "APP_ENV": "development",
+        "HOST": "127.0.0.1",
+        "JWT_SECRET": JWT_SECRET,
+        "SHUTDOWN_DRAIN_SECONDS": "0",
+        **database_environ,
+        **redis_environ,
+        **kafka_environ,
+    }
+
+
+@pytest.fixture(scope="module")
+def database_url(database_environ: Environ) -> str:
+    """`postgresql://user:password@host:port/name` of the module's database, for asyncpg and psql."""
+    user, password = database_environ["DATABASE_USER"], database_environ["DATABASE_PASSWORD"]
+    return database_environ["DATABASE_URL"].replace("://", f"://{user}:{password}@")
+
+
+@contextlib.asynccontextmanager
+async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
+    """Run the application under a real uvicorn in this loop, lifespan included; yields its address, `http://127.0.0.1:port`.
+
+    `options` go to `uvicorn.Config`. RuntimeError when the application does not start; uvicorn's log has the reason.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def capture_signals(self) -> contextlib.AbstractContextManager[None]:
+            return contextlib.nullcontext()  # Ctrl-C stays pytest's
+
+    defaults: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "lifespan": "on",
+        "timeout_graceful_shutdown": 5,
+    }
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = Server(uvicorn.Config(app, **(defaults | options)))
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            while not server.started:
+                if running.done():
+                    await running
+                    raise RuntimeError("the application did not start; see uvicorn's log above")
+                await asyncio.sleep(0.005)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await running
+
+
+async def eventually(check: Callable[[], Found | Awaitable[Found]], within: float = 10.0, every: float = 0.02) -> Found:
+    """Call `check` (plain or async) until its result is true, and return that; at the deadline its last failure is raised.
+
+    Only an AssertionError means "not yet"; any other exception ends the wait.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        failure = AssertionError(f"still not so after {within:g} s")
+        try:
+            result = check()
+            found: Found = await result if inspect.isawaitable(result) else result  # type: ignore[assignment]
+            if found:
+                return found
+        except AssertionError as error:
+            failure = error
+        if time.monotonic() > deadline:
+            raise failure
+        await asyncio.sleep(every)
+
+
+def token(role: str = "ADMIN", subject: str = "someone@example.com", *, secret: str = JWT_SECRET, **claims: Any) -> str:
+    """A signed HS256 token made without the chassis, so that a mistake there shows; `claims` add to or replace the usual ones."""
+    now = int(time.time())
+    body = {"sub": subject, "role": role, "iat": now, "exp": now + 36_000, "jti": uuid.uuid4().hex} | claims
+    signed = ".".join(_base64(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, body))
+    return f"{signed}.{_base64(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256))}"
+
+
+def _base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

