@@ -1,9 +1,9 @@
 """Ratios measured within one run: both sides in turn, so that a drifting machine moves both alike.
 
-A figure in seconds or requests per second says more about the machine than about the code; the ratio of two figures
-taken a moment apart does not. Before and after each pair a short spin of the processor is timed: when it ran much slower
-than the best one seen, something else was using the machine, and the pair is thrown away. A ratio with too few pairs left
-is invalid.
+A figure in seconds or requests per second says more about the machine than about the code; the ratio of two
+figures taken a moment apart does not. Before and after each pair a short spin of the processor is timed: when
+it ran much slower than the best one seen, something else was using the machine, and the pair is thrown away.
+A ratio with too few pairs left is invalid.
 """
 
 import json
