@@ -7,9 +7,8 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from redis.asyncio import Redis
-
 from chassis.testing import eventually
+from redis.asyncio import Redis
 
 
 async def test_postgres_keeps_its_data_when_killed(postgres, database_url):

@@ -1,4 +1,4 @@
-"""Apache Kafka's jars: fetched once per user from Maven Central, checked against the digests that stand beside this file."""
+"""Apache Kafka's jars: fetched once per user from Maven Central, checked against the digests beside this file."""
 
 import contextlib
 import fcntl

@@ -23,7 +23,7 @@ def find_java() -> Path:
 
 
 class Kafka(Server):
-    """One broker with three listeners: `port` for neighbours, `external_port` for the host, `controller_port` for itself."""
+    """One broker: `port` is for neighbours, `external_port` for the host, `controller_port` for the broker itself."""
 
     name = "kafka"
 

@@ -1,4 +1,4 @@
-"""One server process: it starts, stops, freezes and dies with its parent, and keeps its port and data over a restart."""
+"""One server process: starts, stops, freezes, dies with its parent, and keeps its port and data over a restart."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-# prctl(PR_SET_PDEATHSIG, SIGKILL), then become the server; where there is no prctl (macOS) the next `up` clears leftovers.
+# prctl(PR_SET_PDEATHSIG, SIGKILL), then become the server. macOS has no prctl: there the next `up` clears leftovers.
 _CHILD = (
     "import os, sys\n"
     "if sys.platform == 'linux':\n"

@@ -1,11 +1,12 @@
 """Pytest fixtures on real servers, and the few verbs that every suite shares.
 
-Session fixtures `postgres`, `valkey`, `kafka` are servers with host, port, pid, start(), stop(), kill() (SIGKILL), pause() and
-resume() (SIGSTOP, SIGCONT) and restart(); the port stays, and so does the data of PostgreSQL and Kafka. Each starts when it is first asked for
-and dies with pytest, however pytest ends. A test that stops one starts it again before it ends.
+Session fixtures `postgres`, `valkey`, `kafka` are servers with host, port, pid, start(), stop(), kill() (SIGKILL),
+pause() and resume() (SIGSTOP, SIGCONT) and restart(); the port stays, and so does the data of PostgreSQL and Kafka.
+Each starts when it is first asked for and dies with pytest, however pytest ends. A test that stops one starts it again.
 
-Module fixtures are mappings for `Settings.from_environ`: `database_environ` (a fresh database and role), `redis_environ` (a Redis
-database of its own), `kafka_environ` (a fresh topic prefix), and `environ`, which is all of them with the tokens' secret.
+Module fixtures are mappings for `Settings.from_environ`: `database_environ` (a fresh database and role),
+`redis_environ` (a Redis database of its own), `kafka_environ` (a fresh topic prefix), and `environ`, which is all of
+them with the tokens' secret.
 """
 
 import asyncio
@@ -24,7 +25,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
-
 from hpctl.embedded.kafka import Kafka
 from hpctl.embedded.postgres import Postgres
 from hpctl.embedded.process import free_port
@@ -133,8 +133,9 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
     import uvicorn
 
     class Server(uvicorn.Server):
-        def capture_signals(self) -> contextlib.AbstractContextManager[None]:
-            return contextlib.nullcontext()  # Ctrl-C stays pytest's
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield  # Ctrl-C stays pytest's
 
     defaults: dict[str, Any] = {
         "log_config": None,
@@ -159,7 +160,7 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
 
 
 async def eventually(check: Callable[[], Found | Awaitable[Found]], within: float = 10.0, every: float = 0.02) -> Found:
-    """Call `check` (plain or async) until its result is true, and return that; at the deadline its last failure is raised.
+    """Call `check` (plain or async) until the result is true and return it; at the deadline its last failure is raised.
 
     Only an AssertionError means "not yet"; any other exception ends the wait.
     """
@@ -168,7 +169,7 @@ async def eventually(check: Callable[[], Found | Awaitable[Found]], within: floa
         failure = AssertionError(f"still not so after {within:g} s")
         try:
             result = check()
-            found: Found = await result if inspect.isawaitable(result) else result  # type: ignore[assignment]
+            found: Found = await result if inspect.isawaitable(result) else result
             if found:
                 return found
         except AssertionError as error:
@@ -179,7 +180,7 @@ async def eventually(check: Callable[[], Found | Awaitable[Found]], within: floa
 
 
 def token(role: str = "ADMIN", subject: str = "someone@example.com", *, secret: str = JWT_SECRET, **claims: Any) -> str:
-    """A signed HS256 token made without the chassis, so that a mistake there shows; `claims` add to or replace the usual ones."""
+    """A signed HS256 token, made without the chassis so that a mistake there shows; `claims` add or replace."""
     now = int(time.time())
     body = {"sub": subject, "role": role, "iat": now, "exp": now + 36_000, "jti": uuid.uuid4().hex} | claims
     signed = ".".join(_base64(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, body))
