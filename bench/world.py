@@ -21,7 +21,7 @@ from hpctl.embedded.valkey import Valkey
 
 from bench.measure import Wrong
 
-SECRET = "a-benchmark-signs-its-tokens-with-this"  # noqa: S105 - it guards nothing
+SECRET = "a-benchmark-signs-its-tokens-with-this"
 PORT_NAMES = {
     "patient_service": "PATIENT_SERVICE_PORT",
     "appointment_service": "APPOINTMENT_SERVICE_PORT",
@@ -109,7 +109,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], within: float = 60.0) -
     deadline = time.monotonic() + within
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - loopback
+            with urllib.request.urlopen(url, timeout=1) as answer:
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):
