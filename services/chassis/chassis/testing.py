@@ -137,6 +137,12 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
         def capture_signals(self) -> Iterator[None]:
             yield  # Ctrl-C stays pytest's
 
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            try:
+                await super().startup(sockets)
+            except SystemExit:  # would end pytest
+                raise RuntimeError("the application did not start; see uvicorn's log") from None
+
     defaults: dict[str, Any] = {
         "log_config": None,
         "access_log": False,
@@ -149,14 +155,14 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             while not server.started:
+                await asyncio.wait({running}, timeout=0.005)
                 if running.done():
                     await running
-                    raise RuntimeError("the application did not start; see uvicorn's log above")
-                await asyncio.sleep(0.005)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            await running
+            if not running.done():
+                await running
 
 
 async def eventually(check: Callable[[], Found | Awaitable[Found]], within: float = 10.0, every: float = 0.02) -> Found:
