@@ -1,0 +1,136 @@
+"""The circuit breaker: a neighbour that keeps failing is left alone for a while.
+
+It is our own. purgatory opens after N failures in a row and lets any number of calls through once half open; what is
+promised is a failure rate over a window of calls and a limit on the trial calls, which it cannot express.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
+from enum import StrEnum
+from types import TracebackType
+from typing import Self
+
+from prometheus_client import Counter, Gauge
+
+from chassis import telemetry
+from chassis.errors import Unavailable
+
+log = telemetry.logger(__name__)
+
+STATE = Gauge("circuit_breaker_state", "1 for the state that the breaker is in", ["name", "state"])
+TRANSITIONS = Counter("circuit_breaker_transitions_total", "Changes of state", ["name", "to"])
+CALLS = Counter("circuit_breaker_calls_total", "Calls by outcome", ["name", "result"])
+
+
+class Rejected(Unavailable):
+    """Not even tried: the breaker is open or the bulkhead full. Retrying at once is pointless."""
+
+
+class State(StrEnum):
+    """`HALF_OPEN` lets a few trial calls through; their failure rate decides."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Breaker:
+    """`async with breaker:` around a call; Rejected while open.
+
+    Opens when, of the last `window` calls and with at least `minimum_calls` of them seen, the share of failures
+    reaches `failure_rate`. After `open_seconds`, `half_open_calls` trial calls decide by the same rate.
+    `counts` says which exceptions are the neighbour's fault; a cancelled call counts neither way.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        window: int = 10,
+        minimum_calls: int = 5,
+        failure_rate: float = 0.5,
+        open_seconds: float = 10.0,
+        half_open_calls: int = 3,
+        counts: Callable[[BaseException], bool] = lambda error: isinstance(error, Exception),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._minimum_calls = minimum_calls
+        self._failure_rate = failure_rate
+        self._open_seconds = open_seconds
+        self._half_open_calls = half_open_calls
+        self._counts = counts
+        self._clock = clock
+        self._outcomes: deque[bool] = deque(maxlen=window)
+        self._trials = 0
+        self._era = 0
+        self._until = 0.0
+        self._ticket: ContextVar[int] = ContextVar(f"{name} breaker")
+        self._state = State.CLOSED
+        self._publish()
+
+    @property
+    def state(self) -> State:
+        """The state; an open breaker turns half open with the first call after its time."""
+        return self._state
+
+    async def __aenter__(self) -> Self:
+        self._ticket.set(self.admit())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.settle(self._ticket.get(), error)
+
+    def admit(self) -> int:
+        """Let a call in and answer its ticket for `settle`; raises Rejected."""
+        if self._state is State.OPEN and self._clock() >= self._until:
+            self._enter(State.HALF_OPEN)
+        trying = self._state is State.HALF_OPEN
+        if self._state is State.OPEN or (trying and self._trials >= self._half_open_calls):
+            CALLS.labels(self.name, "rejected").inc()
+            raise Rejected(self.name, retry_after=max(1, round(self._until - self._clock())))
+        self._trials += trying
+        return self._era
+
+    def settle(self, ticket: int, error: BaseException | None) -> None:
+        """The admitted call ended, with or without an error."""
+        failed = error is not None and self._counts(error)
+        told = failed or error is None or isinstance(error, Exception)
+        if told:
+            CALLS.labels(self.name, "failure" if failed else "success").inc()
+        if ticket != self._era:
+            return  # it began under another state, whose verdict has been given
+        if not told:
+            self._trials -= self._state is State.HALF_OPEN
+            return
+        self._outcomes.append(failed)
+        self._judge()
+
+    def _judge(self) -> None:
+        seen = len(self._outcomes)
+        enough = self._half_open_calls if self._state is State.HALF_OPEN else self._minimum_calls
+        if seen < enough:
+            return
+        if sum(self._outcomes) / seen >= self._failure_rate:
+            self._enter(State.OPEN)
+        elif self._state is State.HALF_OPEN:
+            self._enter(State.CLOSED)
+
+    def _enter(self, state: State) -> None:
+        self._state = state
+        self._era += 1
+        self._trials = 0
+        self._outcomes.clear()
+        if state is State.OPEN:
+            self._until = self._clock() + self._open_seconds
+        TRANSITIONS.labels(self.name, state).inc()
+        self._publish()
+        log.warning("breaker changed state", breaker=self.name, state=state.value)
+
+    def _publish(self) -> None:
+        for state in State:
+            STATE.labels(self.name, state).set(state is self._state)

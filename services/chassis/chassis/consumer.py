@@ -1,0 +1,199 @@
+"""The one place that subscribes: at-least-once delivery, retries, dead letters, and the offset after the commit.
+
+Each message is one transaction. Its offset is committed after that transaction and its after-commit callbacks, so a
+crash in between repeats the message and loses none; handlers are idempotent (a version guard, a unique key, the inbox).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import cast
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream.exceptions import NackMessage
+from faststream.kafka import KafkaBroker, KafkaMessage
+from prometheus_client import Counter, Histogram
+
+from chassis import inbox, telemetry
+from chassis.app import Health
+from chassis.db import Database, Transaction
+from chassis.deadletters import DeadLetters, Publishes
+from chassis.received import Received, headers, read
+from chassis.retries import Retries, Verdict, classify
+from chassis.settings import KafkaSettings
+from chassis.subscription import Tuning, subscription
+from chassis.watchdog import Watchdog
+
+__all__ = ["REPLAY_GROUP", "Consumer", "Handler", "Received", "Tuning"]
+
+log = telemetry.logger(__name__)
+
+MESSAGES = Counter("consumer_messages_total", "Messages by what became of them", ["group", "topic", "result"])
+RETRIES = Counter("consumer_retries_total", "Retries scheduled, by verdict", ["group", "topic", "reason"])
+AGE = Histogram(
+    "projection_age_seconds",
+    "From an event's occurrence to the commit of its effect",
+    ["group", "topic"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
+)
+
+REPLAY_GROUP = "replay-group"
+"""Header of a replayed dead letter: only the group it names handles the message, the others have done so before."""
+
+Handler = Callable[[Received, Transaction], Awaitable[None]]
+
+
+class Consumer:
+    """One member of a consumer group over several topics: a Part of role "consumer".
+
+    `group` and the topics' names are bare; the wire carries them behind `kafka_topic_prefix`.
+    """
+
+    name = "consumer"
+    role = "consumer"
+    critical = False
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        *,
+        group: str,
+        database: Database,
+        producer: Publishes,
+        tuning: Tuning | None = None,
+    ) -> None:
+        self._tuning = tuning or Tuning()
+        self._servers = settings.kafka_bootstrap_servers
+        self._prefix = settings.kafka_topic_prefix
+        self._group = group
+        self._database = database
+        self._handlers: dict[str, tuple[Handler, bool]] = {}
+        self._retries = Retries(self._tuning.backoff)
+        self._dead_letters = DeadLetters(producer, self._prefix, group)
+        self._watchdog = Watchdog(group, self._bare, self._retries.active, self._tuning)
+        self._broker: KafkaBroker | None = None
+        self._kafka: AIOKafkaConsumer | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def subscribe(self, handlers: Mapping[str, Handler], *, inbox: bool = False) -> None:
+        """Handle these topics, before `start`. `inbox`: each event id takes effect once, for handlers that count."""
+        self._handlers |= {topic: (handler, inbox) for topic, handler in handlers.items()}
+
+    async def start(self) -> None:
+        """Join the group in the background: a service starts, and stays up, without its broker."""
+        self._task = asyncio.create_task(self._run(), name=f"consumer {self._group}")
+
+    async def stop(self) -> None:
+        """Finish the message in hand, commit its offset and leave the group."""
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._broker:
+            await self._broker.stop()
+        self._retries.stop()
+        self._broker = self._kafka = None
+
+    async def health(self) -> Health:
+        """Up while joined to the group and moving; the details name the assigned partitions."""
+        partitions = self._kafka.assignment() if self._kafka else ()
+        assigned = sorted(f"{self._bare(p.topic)}-{p.partition}" for p in partitions)
+        return Health(up=self._kafka is not None and self.alive(), details={"group": self._group, "assigned": assigned})
+
+    def alive(self) -> bool:
+        """Liveness: False once the watchdog has seen a partition stall."""
+        return self._watchdog.alive()
+
+    async def _run(self) -> None:
+        attempt = 0
+        while self._kafka is None:
+            try:
+                self._kafka = await self._join()
+            except (KafkaError, OSError) as error:
+                attempt += 1
+                log.warning("cannot join the group yet", group=self._group, error=type(error).__name__)
+                await asyncio.sleep(self._tuning.backoff.delay(attempt))
+        log.info("consuming", group=self._group, topics=sorted(self._handlers))
+        await self._watchdog.run(self._kafka)
+
+    async def _join(self) -> AIOKafkaConsumer:
+        topics, group = [self._prefix + topic for topic in self._handlers], self._prefix + self._group
+        broker, subscriber = subscription(
+            self._servers, topics, group, handle=self._handle, failed=self._failed, tuning=self._tuning
+        )
+        try:
+            await broker.start()
+        except BaseException:
+            await broker.stop()
+            raise
+        self._broker = broker
+        return subscriber.consumer
+
+    async def _handle(self, record: ConsumerRecord) -> None:
+        topic = self._bare(record.topic)
+        result = await self._result(record, topic)
+        self._retries.settled(_partition(record))
+        MESSAGES.labels(self._group, topic, result).inc()
+
+    async def _result(self, record: ConsumerRecord, topic: str) -> str:
+        if headers(record).get(REPLAY_GROUP, self._group) not in (self._group, self._prefix + self._group):
+            return "skipped"
+        if record.value is None:
+            return "empty"
+        event = read(record, topic)
+        with telemetry.message_context(event.headers):
+            async with asyncio.timeout(self._tuning.handler_seconds):
+                return await self._apply(event)
+
+    async def _apply(self, event: Received) -> str:
+        handler, once = self._handlers[event.topic]
+        async with self._database.transaction() as tx:
+            if once and not await inbox.admit(tx, event.event_id):
+                return "duplicate"
+            await handler(event, tx)
+        AGE.labels(self._group, event.topic).observe((datetime.now(UTC) - event.occurred_at).total_seconds())
+        return "handled"
+
+    async def _failed(self, message: KafkaMessage, error: Exception) -> None:
+        """Dead-letter the message and return, or schedule a retry and raise NackMessage, which seeks back to it."""
+        record = cast("ConsumerRecord", message.raw_message)
+        partition, verdict = _partition(record), classify(error)
+        if not self._retries.failed(partition, record.offset, verdict):
+            try:
+                await self._dead_letter(record, error)
+            except Exception as unsent:
+                verdict, error = Verdict.INFRASTRUCTURE, unsent
+            else:
+                return
+        delay = self._retries.pause(cast("AIOKafkaConsumer", message.consumer), partition)
+        self._tell_retry(record, verdict, error, delay)
+        raise NackMessage
+
+    async def _dead_letter(self, record: ConsumerRecord, error: Exception) -> None:
+        topic = self._bare(record.topic)
+        await self._dead_letters.put(record, topic, error)
+        self._retries.settled(_partition(record))
+        MESSAGES.labels(self._group, topic, "dead-lettered").inc()
+
+    def _tell_retry(self, record: ConsumerRecord, verdict: Verdict, error: Exception, delay: float) -> None:
+        topic = self._bare(record.topic)
+        RETRIES.labels(self._group, topic, verdict).inc()
+        log.warning(
+            "message will be retried",
+            group=self._group,
+            topic=topic,
+            partition=record.partition,
+            offset=record.offset,
+            verdict=verdict.value,
+            error=type(error).__name__,
+            delay=round(delay, 3),
+        )
+
+    def _bare(self, topic: str) -> str:
+        return topic.removeprefix(self._prefix)
+
+
+def _partition(record: ConsumerRecord) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)

@@ -1,0 +1,74 @@
+"""Where messages go that can never be handled: whole, with the reason beside them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import pydantic
+from aiokafka import ConsumerRecord
+from prometheus_client import Counter
+
+from chassis import telemetry
+from chassis.errors import Poison
+
+log = telemetry.logger(__name__)
+
+DEAD_LETTERS = Counter("consumer_dead_letters_total", "Messages put aside for good", ["group", "topic"])
+
+SUFFIX = ".dlq"
+HEADER = "dead-letter-"
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Publishes(Protocol):
+    """What sends a message and returns once the brokers have acknowledged it (acks=all)."""
+
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> object:
+        """Send one message; raises when it was not acknowledged."""
+
+
+def topic_of(topic: str, group: str) -> str:
+    """The dead-letter topic of a consumer group: `<topic>.<group>.dlq`."""
+    return f"{topic}.{group}{SUFFIX}"
+
+
+class DeadLetters:
+    """One group's dead letters. `prefix` is the topic prefix on the wire; `group` is the bare name."""
+
+    def __init__(self, producer: Publishes, prefix: str, group: str) -> None:
+        self._producer = producer
+        self._prefix = prefix
+        self._group = group
+
+    async def put(self, record: ConsumerRecord, topic: str, error: Exception) -> None:
+        """Send the record's own bytes, key and headers; raises when the brokers did not take it."""
+        destination = self._prefix + topic_of(topic, self._group)
+        described = _describe(record, self._group, error)
+        await self._producer.send(destination, record.key, record.value, [*record.headers, *described])
+        DEAD_LETTERS.labels(self._group, topic).inc()
+        log.error("message dead-lettered", topic=topic, partition=record.partition, offset=record.offset,
+                  group=self._group, error=type(error).__name__, reason=reason(error))  # fmt: skip
+
+
+def reason(error: Exception) -> str:
+    """Why, without a single value from the message: people's data must not travel in error texts."""
+    if isinstance(error, Poison):
+        return error.reason
+    if isinstance(error, pydantic.ValidationError):
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['type']}" for problem in problems)
+    return f"the handler failed with {type(error).__name__}"
+
+
+def _describe(record: ConsumerRecord, group: str, error: Exception) -> Headers:
+    facts = {
+        "exception": type(error).__name__,
+        "reason": reason(error),
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "group": group,
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    return [(HEADER + name, str(value).encode()) for name, value in facts.items()]

@@ -1,0 +1,98 @@
+"""FastStream's side of a consumer: one broker object, one subscriber over several topics, and our guard around it."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from aiokafka import ConsumerRecord
+from faststream import AckPolicy, BaseMiddleware, ContextRepo
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.subscriber.usecase import DefaultSubscriber
+
+from chassis.retries import Backoff
+
+Handle = Callable[[ConsumerRecord], Awaitable[None]]
+Failed = Callable[[KafkaMessage, Exception], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Times of a consumer, in seconds unless the name says otherwise.
+
+    `handler_seconds` bounds one message, so that a hung dependency cannot hold the other partitions up for long.
+    """
+
+    backoff: Backoff = field(default_factory=Backoff)
+    handler_seconds: float = 60.0
+    stop_seconds: float = 15.0
+    watchdog_tick: float = 5.0
+    stall_seconds: float = 120.0
+    max_poll_interval_ms: int = 300_000
+    session_timeout_ms: int = 10_000
+    metadata_max_age_ms: int = 30_000
+
+
+def subscription(
+    servers: str, topics: Sequence[str], group: str, *, handle: Handle, failed: Failed, tuning: Tuning
+) -> tuple[KafkaBroker, DefaultSubscriber]:
+    """A broker, not started, whose one subscriber is one member of `group`; names are those on the wire.
+
+    An offset is committed when `handle` or `failed` returns; `failed` raises NackMessage to seek back instead.
+    """
+
+    def guard(message: ConsumerRecord, /, *, context: ContextRepo) -> _Guard:
+        return _Guard(message, context=context, failed=failed)
+
+    broker = KafkaBroker(
+        servers,
+        client_id=group,
+        consumer_only=True,
+        metadata_max_age_ms=tuning.metadata_max_age_ms,
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        middlewares=[guard],
+        parser=_parse,
+        decoder=_record,
+        apply_types=False,
+        graceful_timeout=tuning.stop_seconds,
+        logger=logging.getLogger("chassis.faststream"),
+        log_level=logging.DEBUG,
+    )
+    subscriber = broker.subscriber(
+        *topics,
+        group_id=group,
+        auto_offset_reset="earliest",
+        max_poll_interval_ms=tuning.max_poll_interval_ms,
+        session_timeout_ms=tuning.session_timeout_ms,
+        heartbeat_interval_ms=tuning.session_timeout_ms // 3,
+        no_reply=True,
+    )
+    subscriber(handle)
+    return broker, cast("DefaultSubscriber", subscriber)
+
+
+class _Guard(BaseMiddleware[Any, ConsumerRecord]):
+    """Outermost, around the handler: the framework would retry in a tight loop whatever got past it."""
+
+    def __init__(self, message: ConsumerRecord, /, *, context: ContextRepo, failed: Failed) -> None:
+        super().__init__(message, context=context)
+        self._failed = failed
+
+    async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: Any) -> Any:
+        """Hand the message on; what it raises is settled here."""
+        try:
+            return await call_next(msg)
+        except Exception as error:
+            return await self._failed(msg, error)
+
+
+async def _parse(record: ConsumerRecord, original: Callable[[ConsumerRecord], Awaitable[KafkaMessage]]) -> KafkaMessage:
+    # The framework's parser fails on headers that are not UTF-8, before a middleware could dead-letter the message.
+    message = await original(replace(record, headers=()))
+    message.raw_message = record
+    return message
+
+
+async def _record(message: KafkaMessage) -> ConsumerRecord:
+    # The body stays as it came: reading it is a step of ours, so that malformed JSON is a dead letter, not a loop.
+    return cast("ConsumerRecord", message.raw_message)
