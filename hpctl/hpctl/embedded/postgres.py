@@ -3,9 +3,11 @@
 import os
 import secrets
 import shutil
+import signal
 import socket
 import struct
 import subprocess
+from collections.abc import Mapping
 from importlib import util
 from pathlib import Path
 
@@ -43,6 +45,7 @@ class Postgres(Server):
     """One PostgreSQL server; the superuser's password lies beside the data, readable by its owner only."""
 
     name = "postgres"
+    polite = signal.SIGINT  # the fast shutdown: SIGTERM waits for every client to leave
 
     def __init__(self, directory: Path, port: int | None = None, *, durable: bool = True) -> None:
         super().__init__(directory, port)
@@ -99,13 +102,6 @@ class Postgres(Server):
             connection.sendall(struct.pack("!i", len(body) + 4) + body)
             return connection.recv(1) == b"R"
 
-    def stop(self) -> None:
-        """Fast shutdown: SIGTERM would wait for every client to leave."""
-        if self.running and self._process is not None:
-            self.resume()
-            self._process.send_signal(2)
-        super().stop()
-
     def execute(self, sql: str, database: str = "postgres") -> str:
         """Run statements as the superuser, outside a transaction; what psql prints. ServerError on failure."""
         psql = [str(self.programs / "psql"), "-h", self.host, "-p", str(self.port), "-U", SUPERUSER, "-d", database]
@@ -123,13 +119,19 @@ class Postgres(Server):
 
     def create_database(self, name: str, password: str) -> None:
         """A database and a role of the same name that owns it; both may exist; the password becomes this one."""
-        literal = password.replace("'", "''")
-        # DDL takes no parameters; the names are our own.
-        self.execute(
-            f"""SELECT 'CREATE ROLE "{name}" LOGIN' WHERE NOT EXISTS
-                  (SELECT FROM pg_roles WHERE rolname = '{name}') \\gexec
-                ALTER ROLE "{name}" PASSWORD '{literal}';
-                SELECT 'CREATE DATABASE "{name}" OWNER "{name}"' WHERE NOT EXISTS
-                  (SELECT FROM pg_database WHERE datname = '{name}') \\gexec
-                REVOKE CONNECT ON DATABASE "{name}" FROM PUBLIC;"""  # noqa: S608
-        )
+        self.create_databases({name: password})
+
+    def create_databases(self, passwords: Mapping[str, str]) -> None:
+        """The same for each name and its password, over one connection."""
+        self.execute("\n".join(_creation(name, password) for name, password in passwords.items()))
+
+
+def _creation(name: str, password: str) -> str:
+    # DDL takes no parameters; the names are our own.
+    literal = password.replace("'", "''")
+    return f"""SELECT 'CREATE ROLE "{name}" LOGIN' WHERE NOT EXISTS
+                 (SELECT FROM pg_roles WHERE rolname = '{name}') \\gexec
+               ALTER ROLE "{name}" PASSWORD '{literal}';
+               SELECT 'CREATE DATABASE "{name}" OWNER "{name}"' WHERE NOT EXISTS
+                 (SELECT FROM pg_database WHERE datname = '{name}') \\gexec
+               REVOKE CONNECT ON DATABASE "{name}" FROM PUBLIC;"""  # noqa: S608

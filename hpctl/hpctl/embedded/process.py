@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -47,6 +48,7 @@ class Server(ABC):
     """A server of the embedded stack; `start` returns when it answers."""
 
     name: str
+    polite = signal.SIGTERM
     start_within = 60.0
     stop_within = 20.0
 
@@ -114,13 +116,17 @@ class Server(ABC):
         """End it in order; killed when that takes longer than `stop_within`."""
         if self._process is None:
             return
-        if self.running:
-            self.resume()
-            self._process.terminate()
+        self.terminate()
         try:
             self._process.wait(self.stop_within)
         except subprocess.TimeoutExpired:
             self.kill()
+
+    def terminate(self) -> None:
+        """Ask it to end, without waiting."""
+        if self._process is not None and self.running:
+            self.resume()
+            self._process.send_signal(self.polite)
 
     def kill(self) -> None:
         """SIGKILL it and everything it started."""

@@ -1,0 +1,193 @@
+"""The commands. Each is a few lines: what it does lives in the module that it calls."""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from hpctl import logs as log_files
+from hpctl import stack, state
+from hpctl.layout import Failure, Layout, UsageError
+from hpctl.report import DEMO_EMAIL, DEMO_PASSWORD, console, errors, rows, show_addresses, show_progress, show_status
+
+app = typer.Typer(
+    help="The healthcare platform on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+dead_letters = typer.Typer(help="Messages that a consumer could not handle.", no_args_is_help=True)
+projections = typer.Typer(help="Read models.", no_args_is_help=True)
+app.add_typer(dead_letters, name="dlq")
+app.add_typer(projections, name="projection")
+
+Topic = Annotated[str, typer.Argument(help="a dead-letter topic, as `hpctl dlq list` prints it")]
+Count = Annotated[int, typer.Option(min=1, help="how many, the oldest first")]
+
+
+@app.command()
+def up(foreground: Annotated[bool, typer.Option(help="Stay, print the logs, and stop on Ctrl-C.")] = False) -> None:
+    """Start everything; return when it answers."""
+    layout = Layout.from_environ()
+    found = state.running(layout)
+    if found is not None:
+        ready = found if found.ready else stack.wait_until_ready(layout)
+        console.print(f"already running, {len(ready.processes)} processes:")
+        show_status(layout, rows(layout, ready))
+    else:
+        stack.start(layout, show_progress)
+        console.print()
+    show_addresses(layout)
+    if foreground:
+        log_files.follow_until_stopped(layout)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything; data stays."""
+    console.print("stopped" if stack.stop(Layout.from_environ()) else "nothing was running")
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Stop everything and delete its data."""
+    layout = Layout.from_environ()
+    if not yes and sys.stdin.isatty() and not typer.confirm(f"Delete all data in {layout.directory}?"):
+        raise Failure("nothing was deleted")
+    console.print("stopped, and its data is deleted" if stack.reset(layout) else "there was nothing to delete")
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Say what runs; exit code 1 when something that should run does not."""
+    layout = Layout.from_environ()
+    found = state.running(layout)
+    listed = rows(layout, found) if found else []
+    well = found is not None and found.ready and all(row.health in {"UP", "RUNNING"} for row in listed)
+    if as_json:
+        body = {"offset": layout.offset, "running": found is not None, "ready": well, "gateway": layout.gateway}
+        print(json.dumps(body | {"processes": [asdict(row) for row in listed]}, indent=2))  # noqa: T201
+    elif found is None:
+        console.print("not running; `hpctl up` starts it")
+    else:
+        show_status(layout, listed)
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def logs(
+    service: Annotated[str | None, typer.Argument(help="one process; all of them when left out")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="how many of the last lines")] = 50,
+) -> None:
+    """Print what the processes wrote."""
+    log_files.show(Layout.from_environ(), service, lines, follow=follow)
+
+
+@app.command()
+def demo() -> None:
+    """Walk through the platform; the exit code is not 0 when a step fails."""
+    from hpctl.walkthrough import walk
+
+    walk(Layout.from_environ())
+
+
+@app.command()
+def doctor() -> None:
+    """Check what the platform needs of this machine; exit code 1 when something is missing."""
+    from hpctl.checkup import examine
+
+    well = True
+    for finding in examine(Layout.from_environ()):
+        well = well and finding.well
+        console.print(f"[{'green' if finding.well else 'red'}]{'✓' if finding.well else '✗'}[/] {finding.sentence}")
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def routes() -> None:
+    """Print the gateway's routes."""
+    from hpctl.routing import show_routes
+
+    show_routes()
+
+
+@app.command()
+def token(
+    email: Annotated[str, typer.Option(help="whose")] = DEMO_EMAIL,
+    password: Annotated[str, typer.Option(envvar="HPCTL_PASSWORD", help="or HPCTL_PASSWORD")] = DEMO_PASSWORD,
+) -> None:
+    """Log in through the gateway and print the token."""
+    from hpctl.walkthrough import login
+
+    print(login(Layout.from_environ(), email, password))  # noqa: T201
+
+
+@dead_letters.command("list")
+def dlq_list() -> None:
+    """Count the dead letters of each topic and group."""
+    from hpctl import dlq
+
+    asyncio.run(dlq.show_counts(Layout.from_environ()))
+
+
+@dead_letters.command("show")
+def dlq_show(
+    topic: Topic, body: Annotated[bool, typer.Option("--body", help="Print the message too: personal data.")] = False
+) -> None:
+    """Print why each message is there; never the message itself unless asked."""
+    from hpctl import dlq
+
+    asyncio.run(dlq.show_messages(Layout.from_environ(), topic, body=body))
+
+
+@dead_letters.command("replay")
+def dlq_replay(topic: Topic, count: Count = 1_000_000) -> None:
+    """Give messages back to the group that could not handle them, and to no other."""
+    from hpctl import dlq
+
+    done = asyncio.run(dlq.replay(Layout.from_environ(), topic, count))
+    console.print(f"replayed {done} of {topic}")
+
+
+@dead_letters.command("discard")
+def dlq_discard(topic: Topic, count: Count = 1_000_000) -> None:
+    """Delete messages for good."""
+    from hpctl import dlq
+
+    console.print(f"discarded {asyncio.run(dlq.discard(Layout.from_environ(), topic, count))} of {topic}")
+
+
+@projections.command("rebuild")
+def projection_rebuild() -> None:
+    """Rebuild appointment-service's read model of patients from Kafka; reads go on meanwhile."""
+    from hpctl import projection
+
+    asyncio.run(projection.rebuild(Layout.from_environ()))
+
+
+def main() -> int:
+    """Run one command; bad use is one sentence and exit code 2, what did not work is one sentence and exit code 1."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except UsageError as error:
+        return _tell(str(error), 2)
+    except typer.TyperException as error:  # the parser's own complaints
+        return _tell(error.format_message(), 2)
+    except Failure as error:
+        return _tell(str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _tell(sentence: str, code: int) -> int:
+    if sentence:  # a bare `hpctl` printed its help already
+        errors.print(f"hpctl: {sentence}", markup=False)
+    return code

@@ -1,0 +1,109 @@
+"""Where everything of one stack is: its ports, its files, and the services it runs."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HIGHEST_OFFSET = 50_000
+
+
+class UsageError(Exception):
+    """The command was used wrongly; one sentence, exit code 2."""
+
+
+class Failure(Exception):
+    """Something did not work; one sentence, exit code 1."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One of the platform's services; `database_port` names the variable of its database's own port."""
+
+    name: str
+    package: str
+    port: str
+    database_port: str | None = None
+
+    @property
+    def database(self) -> str:
+        """Its database, and the role that owns it."""
+        return self.package
+
+
+SERVICES = (
+    Service("billing-service", "billing_service", "BILLING_SERVICE_HTTP_PORT", "BILLING_DB_PORT"),
+    Service("auth-service", "auth_service", "AUTH_SERVICE_PORT", "AUTH_DB_PORT"),
+    Service("patient-service", "patient_service", "PATIENT_SERVICE_PORT", "PATIENT_DB_PORT"),
+    Service("appointment-service", "appointment_service", "APPOINTMENT_SERVICE_PORT", "APPOINTMENT_DB_PORT"),
+    Service("analytics-service", "analytics_service", "ANALYTICS_SERVICE_PORT", "ANALYTICS_DB_PORT"),
+    Service("api-gateway", "api_gateway", "API_GATEWAY_PORT"),
+)
+
+PORTS = {
+    "PATIENT_SERVICE_PORT": 4000,
+    "BILLING_SERVICE_HTTP_PORT": 4001,
+    "ANALYTICS_SERVICE_PORT": 4002,
+    "API_GATEWAY_PORT": 4004,
+    "AUTH_SERVICE_PORT": 4005,
+    "APPOINTMENT_SERVICE_PORT": 4006,
+    "BILLING_SERVICE_GRPC_PORT": 9001,
+    "REDIS_PORT": 6379,
+    "KAFKA_PORT": 9092,
+    "KAFKA_CONTROLLER_PORT": 9093,
+    "KAFKA_EXTERNAL_PORT": 9094,
+    "PATIENT_DB_PORT": 5001,
+    "AUTH_DB_PORT": 5002,
+    "BILLING_DB_PORT": 5003,
+    "APPOINTMENT_DB_PORT": 5004,
+    "ANALYTICS_DB_PORT": 5006,
+}
+"""Every port of a stack by the variable that sets it; PORT_OFFSET is added to each."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One stack of this machine, told apart by its port offset."""
+
+    offset: int = 0
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "Layout":
+        """The stack that PORT_OFFSET names; UsageError when that is no usable number."""
+        return cls(_number("PORT_OFFSET", environ.get("PORT_OFFSET") or "0", 0, HIGHEST_OFFSET), environ)
+
+    @property
+    def directory(self) -> Path:
+        """Its state: databases, logs, secrets, process ids."""
+        return ROOT / ".run" / str(self.offset)
+
+    @property
+    def logs(self) -> Path:
+        """One log per process."""
+        return self.directory / "logs"
+
+    @property
+    def gateway(self) -> str:
+        """The address that clients use."""
+        return f"http://127.0.0.1:{self.port('API_GATEWAY_PORT')}"
+
+    def port(self, variable: str) -> int:
+        """The port that a variable of PORTS means in this stack; UsageError when it is set to no usable number."""
+        text = self.environ.get(variable) or str(PORTS[variable])
+        return _number(variable, text, 1, 65_535 - self.offset) + self.offset
+
+
+def service_named(name: str) -> Service:
+    """The service of that name; UsageError lists the names there are."""
+    for service in SERVICES:
+        if service.name == name:
+            return service
+    raise UsageError(f"there is no service {name!r}; there are {', '.join(each.name for each in SERVICES)}")
+
+
+def _number(variable: str, text: str, lowest: int, highest: int) -> int:
+    if not text.isdecimal() or not lowest <= int(text) <= highest:
+        raise UsageError(f"{variable} must be a whole number from {lowest} to {highest}, not {text!r}")
+    return int(text)

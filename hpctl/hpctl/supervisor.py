@@ -1,0 +1,232 @@
+"""The warm parent: it starts the servers, imports every service once, forks them, and keeps all of it running."""
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from hpctl import state
+from hpctl.children import CAN_FORK, Child, Module
+from hpctl.embedded.kafka import Kafka
+from hpctl.embedded.postgres import Postgres
+from hpctl.embedded.process import Server, ServerError
+from hpctl.embedded.valkey import Valkey
+from hpctl.environment import environment
+from hpctl.layout import SERVICES, Failure, Layout
+from hpctl.probe import answers
+from hpctl.progress import Progress
+from hpctl.watched import Watched
+
+_STEP_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+
+
+class Supervisor:
+    """One stack, from its first server to its last child."""
+
+    def __init__(self, layout: Layout, progress: Progress) -> None:
+        self.layout = layout
+        self.progress = progress
+        base = layout.directory
+        self.postgres = Postgres(base / "postgres", layout.port("PATIENT_DB_PORT"))
+        self.valkey = Valkey(base / "valkey", layout.port("REDIS_PORT"), password=state.password(layout, "valkey"))
+        self.kafka = Kafka(
+            base / "kafka",
+            layout.port("KAFKA_PORT"),
+            external_port=layout.port("KAFKA_EXTERNAL_PORT"),
+            controller_port=layout.port("KAFKA_CONTROLLER_PORT"),
+        )
+        self.servers: tuple[Server, ...] = (self.postgres, self.valkey, self.kafka)
+        for server in self.servers:
+            server.log = layout.logs / f"{server.name}.log"
+        self.watched: list[Watched] = []
+        self.state = state.State(state.Process.of("supervisor", os.getpid()))
+
+    def start(self) -> None:
+        """Bring everything up in order; Failure or ServerError says what did not come."""
+        with self.progress.step("servers", "PostgreSQL, Valkey and Kafka"):
+            for server in self.servers:
+                server.launch()
+                self._watch(server)
+            if CAN_FORK:
+                import_services()
+            for server in self.servers:
+                server.wait()
+        with self.progress.step("databases", "one database and role per service"):
+            names = [service.database for service in SERVICES if service.database_port]
+            self.postgres.create_databases({name: state.password(self.layout, name) for name in names})
+        with self.progress.step("migrations", "schemas"):
+            self._migrate()
+        with self.progress.step("services", "demo data, and " + ", ".join(service.name for service in SERVICES)):
+            self._start_services()
+        self.state.ready = True
+        self._write()
+
+    def supervise(self) -> None:
+        """Keep the children running until SIGTERM or SIGINT."""
+        with stop_signals() as stopped:
+            while not stopped(self._pause()):
+                now = time.monotonic()
+                changes = [watched.tend(now) for watched in self.watched]
+                if any(changes):
+                    self._write()
+
+    def stop(self) -> None:
+        """End the services, then the servers; whoever does not end in time is killed."""
+        children = [watched.child for watched in self.watched]
+        end([child for child in children if child not in self.servers])
+        end(self.servers)
+        (self.layout.directory / "state.json").unlink(missing_ok=True)
+
+    def _migrate(self) -> None:
+        migrations = [
+            Module(
+                service.name, service.package, environment(self.layout, service), self._log(service.name), ["migrate"]
+            )
+            for service in SERVICES
+            if service.database_port
+        ]
+        for migration in migrations:
+            migration.launch()
+        deadline = time.monotonic() + _STEP_SECONDS
+        for migration in migrations:
+            while migration.running:
+                if time.monotonic() > deadline:
+                    raise Failure(f"the migrations of {migration.name} take too long; see {migration.log}")
+                time.sleep(0.01)
+            if migration.code:
+                raise Failure(f"the migrations of {migration.name} failed: {migration.last_words()} ({migration.log})")
+
+    def _start_services(self) -> None:
+        gc.collect()
+        gc.freeze()
+        services = {
+            service: Module(service.name, service.package, environment(self.layout, service), self._log(service.name))
+            for service in SERVICES
+        }
+        self._doors().launch()
+        for module in services.values():
+            module.launch()
+            self._watch(module)
+        deadline = time.monotonic() + _STEP_SECONDS
+        for service, module in services.items():
+            while not answers(self.layout.port(service.port), "/actuator/health/readiness"):
+                if not module.running:
+                    raise Failure(f"{module.name} did not start: {module.last_words()} ({module.log})")
+                if time.monotonic() > deadline:
+                    raise Failure(f"{module.name} does not answer after {_STEP_SECONDS:.0f} s; see {module.log}")
+                time.sleep(0.02)
+
+    def _doors(self) -> Module:
+        target = self.layout.port("PATIENT_DB_PORT")
+        ports = [self.layout.port(service.database_port) for service in SERVICES if service.database_port]
+        environ = {"DOORS": ",".join(str(port) for port in ports if port != target), "DOORS_TO": str(target)}
+        module = Module("database-doors", "hpctl.doors", environ, self._log("database-doors"))
+        self._watch(module)
+        return module
+
+    def _watch(self, child: Child) -> None:
+        self.watched.append(Watched(child))
+        self._write()
+
+    def _write(self) -> None:
+        self.state.processes = [
+            state.Process.of(each.child.name, each.child.pid, each.restarts) for each in self.watched if each.child.pid
+        ]
+        self.state.write(self.layout)
+
+    def _log(self, name: str) -> Path:
+        return self.layout.logs / f"{name}.log"
+
+    def _pause(self) -> float:
+        now = time.monotonic()
+        waits = [wait for watched in self.watched if (wait := watched.due_in(now)) is not None]
+        return min([*waits, 1.0])
+
+
+def import_services() -> None:
+    """Import what the services run on, once: forked children share this memory."""
+    gc.disable()  # a collection in the middle of imports only costs time
+    for service in SERVICES:
+        importlib.import_module(f"{service.package}.main")
+
+
+def end(children: Sequence[Child]) -> None:
+    """Ask all of them to end, side by side; kill those that do not."""
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + _STOP_SECONDS
+    while any(child.running for child in children) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for child in children:
+        if child.running:
+            child.kill()
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[Callable[[float], bool]]:
+    """Yields a wait: it takes at most so many seconds, ends early on a signal, and says whether to stop."""
+    stopping = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+
+    def wait(seconds: float) -> bool:
+        if select.select([reader], [], [], seconds)[0]:
+            os.read(reader, 4096)
+        return stopping
+
+    yield wait
+    signal.set_wakeup_fd(-1)
+    os.close(reader)
+    os.close(writer)
+
+
+def main() -> int:
+    """Run the stack that PORT_OFFSET names; the one argument is the descriptor for progress."""
+    layout = Layout.from_environ()
+    progress = Progress(int(sys.argv[1]))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    with (layout.directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.fail("another `hpctl up` is starting this stack")
+            return 1
+        return run(Supervisor(layout, progress))
+
+
+def run(supervisor: Supervisor) -> int:
+    """Start, supervise, stop; the exit code."""
+    try:
+        supervisor.start()
+        supervisor.progress.close()
+        supervisor.supervise()
+    except (Failure, ServerError) as error:
+        supervisor.progress.fail(str(error))
+        return 1
+    except Exception as error:
+        supervisor.progress.fail(f"{type(error).__name__}: {error}; see {supervisor.layout.logs / 'supervisor.log'}")
+        raise
+    finally:
+        supervisor.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""A child that is started again when it ends, later and later while it keeps ending."""
+
+import time
+
+from hpctl.children import Child
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0
+_STEADY_SECONDS = 20.0
+
+
+class Watched:
+    """One child under supervision. Delays double from 0.2 s to 10 s, and start over once it ran for 20 s."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.restarts = 0
+        self._failures = 0
+        self._started = time.monotonic()
+        self._due: float | None = None
+
+    def tend(self, now: float) -> bool:
+        """Notice its end, or start it again when that is due; whether anything changed."""
+        if self._due is not None:
+            return self._start_again(now) if now >= self._due else False
+        if self.child.running:
+            return False
+        self._failures = 0 if now - self._started > _STEADY_SECONDS else self._failures
+        self._due = now + min(_FIRST_DELAY * 2**self._failures, _LONGEST_DELAY)
+        self._failures += 1
+        return True
+
+    def _start_again(self, now: float) -> bool:
+        self._due = None
+        self._started = now
+        self.restarts += 1
+        self.child.launch()
+        return True
+
+    def due_in(self, now: float) -> float | None:
+        """Seconds until the next start; None when none is waiting."""
+        return None if self._due is None else max(0.0, self._due - now)

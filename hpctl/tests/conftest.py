@@ -1,0 +1,76 @@
+"""Stacks for the tests of the command line, each on ports of its own."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hpctl.layout import ROOT, Layout
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One stack, and the command line that speaks to it."""
+
+    offset: int
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.offset, {})
+
+    def hpctl(self, *words: str, within: float = 120.0, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "hpctl", *words],
+            cwd=ROOT,
+            env={**os.environ, "COLUMNS": "200", "PORT_OFFSET": str(self.offset), **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=within,
+            check=False,
+        )
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.hpctl("status", "--json").stdout)
+
+    def process(self, name: str) -> dict[str, Any]:
+        return next(each for each in self.status()["processes"] if each["name"] == name)
+
+
+def wait_for(check: Callable[[], Any], within: float = 30.0) -> Any:
+    """The first true value of the check."""
+    deadline = time.monotonic() + within
+    while not (found := check()):
+        assert time.monotonic() < deadline, f"still not so after {within:g} s"
+        time.sleep(0.05)
+    return found
+
+
+def new_platform() -> Platform:
+    """Ports below the range that the kernel gives to outgoing connections."""
+    return Platform(random.randrange(10_000, 19_000, 10))
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    platform = new_platform()
+    up = platform.hpctl("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    yield platform
+    platform.hpctl("reset", "--yes")
+    assert not platform.layout.directory.exists()
+
+
+@pytest.fixture
+def running(platform: Platform) -> Platform:
+    """The session's stack, whatever the test before did to it."""
+    up = platform.hpctl("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    wait_for(lambda: platform.status()["ready"])
+    return platform

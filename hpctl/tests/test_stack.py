@@ -1,0 +1,150 @@
+"""A stack from `up` to `reset`: what it serves, and what it survives."""
+
+import os
+import signal
+import time
+import urllib.request
+
+import asyncpg
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from hpctl.layout import SERVICES, Service
+from redis.asyncio import Redis
+
+from hpctl import state
+
+
+@pytest.mark.contract("A01", "A02", "A03", "A04", "A05", "A07")
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_each_service_answers_on_its_port(running, service: Service):
+    port = running.layout.port(service.port)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/actuator/health", timeout=5) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.contract("A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A09", "A15")
+def test_the_documented_ports_are_the_defaults(running):
+    from hpctl.layout import Layout
+
+    expected = {
+        "PATIENT_SERVICE_PORT": 4000,
+        "APPOINTMENT_SERVICE_PORT": 4006,
+        "ANALYTICS_SERVICE_PORT": 4002,
+        "API_GATEWAY_PORT": 4004,
+        "AUTH_SERVICE_PORT": 4005,
+        "BILLING_SERVICE_GRPC_PORT": 9001,
+        "BILLING_SERVICE_HTTP_PORT": 4001,
+        "REDIS_PORT": 6379,
+        "KAFKA_PORT": 9092,
+        "KAFKA_EXTERNAL_PORT": 9094,
+        "KAFKA_CONTROLLER_PORT": 9093,
+        "PATIENT_DB_PORT": 5001,
+        "AUTH_DB_PORT": 5002,
+        "BILLING_DB_PORT": 5003,
+        "APPOINTMENT_DB_PORT": 5004,
+        "ANALYTICS_DB_PORT": 5006,
+    }
+    assert {name: Layout(0, {}).port(name) for name in expected} == expected
+    assert {name: running.layout.port(name) - running.offset for name in expected} == expected
+
+
+@pytest.mark.contract("A08")
+async def test_redis_is_of_level_7(running):
+    port, password = running.layout.port("REDIS_PORT"), state.password(running.layout, "valkey")
+    async with Redis(host="127.0.0.1", port=port, password=password) as client:
+        assert (await client.info("server"))["redis_version"].startswith("7.")
+
+
+@pytest.mark.contract("A09", "A10")
+async def test_kafka_is_one_kraft_node_reached_by_both_listeners(running):
+    inside = f"127.0.0.1:{running.layout.port('KAFKA_PORT')}"
+    outside = f"127.0.0.1:{running.layout.port('KAFKA_EXTERNAL_PORT')}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=inside)
+    await admin.start()
+    cluster = await admin.describe_cluster()
+    await admin.create_topics([NewTopic("listeners", 1, 1)])
+    await admin.close()
+    assert [broker["node_id"] for broker in cluster["brokers"]] == [0]
+    assert cluster["controller_id"] == 0
+    settings = (running.layout.directory / "kafka" / "server.properties").read_text()
+    assert "process.roles=broker,controller\n" in settings
+    assert f"controller.quorum.voters=0@127.0.0.1:{running.layout.port('KAFKA_CONTROLLER_PORT')}\n" in settings
+    async with AIOKafkaProducer(bootstrap_servers=inside) as producer:
+        await producer.send_and_wait("listeners", b"from inside")
+    async with AIOKafkaConsumer(
+        "listeners", bootstrap_servers=outside, auto_offset_reset="earliest", group_id="outside"
+    ) as consumer:
+        assert (await consumer.getone()).value == b"from inside"
+
+
+@pytest.mark.contract("A14", "A15")
+@pytest.mark.parametrize("service", [s for s in SERVICES if s.database_port], ids=lambda service: service.name)
+async def test_each_database_has_its_port_its_role_and_nobody_elses(running, service: Service):
+    other = next(each for each in SERVICES if each.database_port and each != service)
+    where = {"host": "127.0.0.1", "port": running.layout.port(service.database_port), "user": service.database}
+    where["password"] = state.password(running.layout, service.database)
+    connection = await asyncpg.connect(**where, database=service.database)
+    assert await connection.fetchval("SELECT current_setting('server_version_num')::int") >= 150000
+    assert await connection.fetchval(
+        "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = $1", service.database
+    )
+    await connection.close()
+    with pytest.raises(asyncpg.PostgresError):
+        await asyncpg.connect(**where, database=other.database)
+
+
+def test_a_second_up_is_quick_and_says_what_runs(running):
+    began = time.monotonic()
+    up = running.hpctl("up")
+    assert time.monotonic() - began < 5
+    assert up.returncode == 0
+    assert "already running" in up.stdout
+    for service in SERVICES:
+        assert service.name in up.stdout
+    assert str(running.layout.port("API_GATEWAY_PORT")) in up.stdout
+
+
+def test_passwords_are_readable_by_their_owner_only(running):
+    assert (running.layout.directory / "secrets.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["patient-service", "kafka", "postgres", "valkey", "database-doors"])
+def test_what_is_killed_comes_back(running, name):
+    from conftest import wait_for
+
+    before = running.process(name)
+    os.kill(before["pid"], signal.SIGKILL)
+    after = wait_for(lambda: (now := running.process(name))["pid"] not in (None, before["pid"]) and now)
+    assert after["restarts"] > before["restarts"]
+    wait_for(lambda: running.status()["ready"])
+
+
+def test_a_killed_supervisor_takes_everything_along_and_up_starts_again(running):
+    found = state.running(running.layout)
+    processes = [process.find() for process in found.processes]
+    os.kill(found.supervisor.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs([each for each in processes if each], timeout=10)
+    assert alive == []
+    assert running.hpctl("status").returncode == 1
+    up = running.hpctl("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert running.status()["ready"]
+
+
+def test_down_keeps_the_data_and_reset_forgets_it_beside_another_stack(running):
+    from conftest import new_platform
+
+    second = new_platform()
+    up = second.hpctl("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert running.status()["ready"]
+    assert second.status()["ready"]
+    secret = state.password(second.layout, "valkey")
+    assert second.hpctl("down").stdout == "stopped\n"
+    assert state.password(second.layout, "valkey") == secret
+    assert running.status()["ready"]
+    assert second.hpctl("reset").returncode == 0
+    assert not second.layout.directory.exists()
+    assert running.status()["ready"]
