@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 from chassis.errors import NotFound, Unavailable
@@ -20,8 +20,8 @@ class Clock:
         return self.now
 
 
-def metric(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(name, labels) or 0.0
+def metric(sample: str, /, **labels: str) -> float:
+    return REGISTRY.get_sample_value(sample, labels) or 0.0
 
 
 async def fail(breaker: Breaker, times: int = 1) -> None:
@@ -206,7 +206,7 @@ def flaky(failures: int, error: Exception) -> tuple[Callable[[], Awaitable[str]]
 async def test_two_retries_half_a_second_apart() -> None:
     call, times = flaky(2, Unavailable("billing"))
     assert await Retry()(call) == "done"
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     assert len(times) == 3
     assert all(0.48 <= gap <= 0.75 for gap in gaps), gaps
 

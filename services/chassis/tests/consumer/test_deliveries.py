@@ -1,0 +1,308 @@
+"""What becomes of each message: handled once, skipped, retried, or put aside."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from chassis.consumer import Received
+from chassis.db import Transaction
+from chassis.errors import Conflict, Unavailable
+from chassis.testing import eventually
+from prometheus_client import REGISTRY
+from pydantic import BaseModel
+
+
+def metric(sample: str, /, **labels: str) -> float:
+    return REGISTRY.get_sample_value(sample, labels) or 0.0
+
+
+@pytest.mark.contract("D01", "E06")
+async def test_a_handler_sees_the_event_its_text_key_and_its_headers(world: Any) -> None:
+    await world.topics("things")
+    seen: list[Received] = []
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        seen.append(event)
+
+    value = json.dumps({
+        "eventId": "0198c0de-0000-7000-8000-000000000001",
+        "type": "thing.happened",
+        "occurredAt": "2025-05-20T10:15:30.123Z",
+        "data": {"name": "Zoë"},
+    })  # fmt: skip
+    await world.send("things", value.encode(), key="schlüssel".encode(), headers=[("request-id", b"r-1")])
+    async with world.consuming({"things": handle}):
+        await eventually(lambda: seen)
+    assert seen == [
+        Received(
+            event_id=UUID("0198c0de-0000-7000-8000-000000000001"),
+            type="thing.happened",
+            topic="things",
+            key="schlüssel",
+            occurred_at=datetime(2025, 5, 20, 10, 15, 30, 123000, UTC),
+            data={"name": "Zoë"},
+            headers={"request-id": "r-1"},
+        )
+    ]
+
+
+@pytest.mark.contract("E05")
+async def test_fields_it_does_not_know_are_ignored(world: Any) -> None:
+    await world.topics("things")
+    await world.send("things", world.message(1, schemaVersion=7, data={"number": 1, "colour": "blue"}))
+    async with world.consuming({"things": world.write}):
+        await eventually(async_effects(world, [1]))
+
+
+def async_effects(world: Any, expected: list[int]) -> Any:
+    async def check() -> bool:
+        assert await world.effects() == expected
+        return True
+
+    return check
+
+
+async def test_several_topics_share_one_member_and_each_has_its_handler(world: Any) -> None:
+    await world.topics("things", "others")
+    calls: list[tuple[str, str]] = []
+
+    async def on_thing(event: Received, tx: Transaction) -> None:
+        calls.append(("thing", event.topic))
+
+    async def on_other(event: Received, tx: Transaction) -> None:
+        calls.append(("other", event.topic))
+
+    await world.send("things", world.message(1))
+    await world.send("others", world.message(2))
+    async with world.consuming({"things": on_thing, "others": on_other}):
+        await eventually(lambda: sorted(calls) == [("other", "others"), ("thing", "things")])
+
+
+@pytest.mark.contract("D02")
+async def test_the_offset_moves_only_after_the_commit_and_its_callbacks(world: Any) -> None:
+    await world.topics("things")
+    seen: list[tuple[int | None, int]] = []
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        await world.write(event, tx)
+
+        async def after_commit() -> None:
+            seen.append((await world.committed("things"), len(await world.effects())))
+
+        tx.after_commit(after_commit)
+
+    await world.send("things", world.message(1), world.message(2))
+    async with world.consuming({"things": handle}):
+        await eventually(lambda: len(seen) == 2)
+    assert seen == [(None, 1), (1, 2)]
+    assert await world.committed("things") == 2
+
+
+async def test_a_callback_that_fails_repeats_the_message(world: Any) -> None:
+    await world.topics("things")
+    evictions: list[int] = []
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        async def evict() -> None:
+            evictions.append(event.data["number"])
+            if len(evictions) < 3:
+                raise ConnectionError("the cache is down")
+
+        tx.after_commit(evict)
+
+    await world.send("things", world.message(1), world.message(2))
+    async with world.consuming({"things": handle}):
+        await eventually(lambda: evictions == [1, 1, 1, 2])
+    assert await world.dead_letters("things") == []
+
+
+@pytest.mark.contract("D16")
+async def test_a_null_value_is_nothing(world: Any) -> None:
+    await world.topics("things")
+    await world.send("things", None, world.message(1))
+    async with world.consuming({"things": world.write}):
+        await eventually(async_effects(world, [1]))
+    assert await world.dead_letters("things") == []
+
+
+async def test_a_replay_is_for_the_group_that_it_names(world: Any) -> None:
+    await world.topics("things")
+    await world.send("things", world.message(1), headers=[("replay-group", b"another")])
+    await world.send("things", world.message(2), headers=[("replay-group", b"group")])
+    async with world.consuming({"things": world.write}):
+        await eventually(async_effects(world, [2]))
+    assert await world.committed("things") == 2
+
+
+async def test_the_inbox_lets_each_event_take_effect_once(world: Any) -> None:
+    await world.topics("things")
+    await world.send("things", *[world.message(number) for number in (1, 2, 1, 3, 2)])
+    async with world.consuming({"things": world.write}, inbox=True):
+        await eventually(async_effects(world, [1, 2, 3]))
+        await eventually(
+            lambda: metric("consumer_messages_total", group="group", topic="things", result="duplicate") >= 2
+        )
+
+
+@pytest.mark.contract("E11")
+async def test_one_poison_message_in_the_middle_blocks_nothing_and_arrives_whole(world: Any) -> None:
+    await world.topics("things")
+    poison = b'\xff\x00 not json \xfe {"name": "Jane Canary"}'
+    for number in range(100):
+        if number == 50:
+            await world.send(
+                "things", poison, key=b"\xf0key", headers=[("x", b"\xff\x00"), ("x", b"again"), ("type", b"t")]
+            )
+        await world.producer.send(world.prefix + "things", world.message(number), key=b"key")
+    await world.producer.flush()
+    async with world.consuming({"things": world.write}):
+        await eventually(async_effects(world, list(range(100))))
+        [letter] = await world.dead_letters("things")
+    assert (letter.key, letter.value) == (b"\xf0key", poison)
+    assert letter.headers[:3] == (("x", b"\xff\x00"), ("x", b"again"), ("type", b"t"))
+    told = {name.removeprefix("dead-letter-"): value.decode() for name, value in letter.headers[3:]}
+    assert told.keys() == {"exception", "reason", "topic", "partition", "offset", "group", "time"}
+    assert told["exception"] == "Poison"
+    assert told["reason"] == "the value is not JSON"
+    assert (told["topic"], told["partition"], told["offset"]) == (world.prefix + "things", "0", "50")
+    assert told["group"] == "group"
+    assert datetime.now(UTC) - datetime.fromisoformat(told["time"]) < timedelta(minutes=1)
+
+
+@pytest.mark.contract("E11")
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"eventId": 1}',
+        b'{"eventId":"no","type":"t","occurredAt":"2025-05-20T10:15:30Z","data":{}}',
+        b'{"eventId":"0198c0de-0000-7000-8000-000000000001","occurredAt":"2025-05-20T10:15:30Z","data":{}}',
+        b'{"eventId":"0198c0de-0000-7000-8000-000000000001","type":"t","occurredAt":"yesterday","data":{}}',
+        b'{"eventId":"0198c0de-0000-7000-8000-000000000001","type":"t","occurredAt":"2025-05-20T10:15:30","data":{}}',
+        b'{"eventId":"0198c0de-0000-7000-8000-000000000001","type":"t","occurredAt":"2025-05-20T10:15:30Z"}',
+        b'{"eventId":"0198c0de-0000-7000-8000-000000000001","type":"t","occurredAt":"2025-05-20T10:15:30Z","data":[]}',
+    ],
+)  # fmt: skip
+async def test_what_is_no_event_is_dead_lettered_at_once(world: Any, value: bytes) -> None:
+    await world.topics("things")
+    await world.send("things", value, world.message(1))
+    async with world.consuming({"things": world.write}):
+        await eventually(async_effects(world, [1]))
+        [letter] = await world.dead_letters("things")
+    assert letter.value == value
+
+
+@pytest.mark.contract("E11")
+async def test_a_large_poison_message_arrives_whole(world: Any) -> None:
+    await world.topics("things")
+    poison = b"x" * 1_000_000
+    await world.send("things", poison, world.message(1))
+    async with world.consuming({"things": world.write}):
+        await eventually(async_effects(world, [1]))
+        [letter] = await world.dead_letters("things")
+    assert letter.value == poison
+
+
+async def test_data_of_the_wrong_shape_is_dead_lettered_without_quoting_it(world: Any) -> None:
+    await world.topics("things")
+
+    class Thing(BaseModel):
+        number: int
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        Thing.model_validate(event.data)
+
+    await world.send("things", world.message(1, data={"number": "Jane Canary"}))
+    async with world.consuming({"things": handle}):
+        letter = await eventually(lambda: first(world.dead_letters("things")))
+    reason = dict(letter.headers)["dead-letter-reason"].decode()
+    assert reason == "number: int_parsing"
+
+
+async def first(letters: Any) -> Any:
+    found = await letters
+    return found[0] if found else None
+
+
+@pytest.mark.contract("E11")
+async def test_an_unexplained_failure_is_retried_a_few_times_then_put_aside(world: Any) -> None:
+    await world.topics("things")
+    tries: list[int] = []
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        await world.write(event, tx)
+        tries.append(event.data["number"])
+        if event.data["number"] == 1:
+            raise Conflict("Jane Canary is taken", "name")
+
+    await world.send("things", world.message(1), world.message(2))
+    async with world.consuming({"things": handle}):
+        await eventually(async_effects(world, [2]))
+        [letter] = await world.dead_letters("things")
+    assert tries == [1] * 5 + [2]
+    assert b"Canary" not in b"".join(value for name, value in letter.headers)
+
+
+async def test_a_failing_message_holds_up_only_its_own_partition(world: Any) -> None:
+    await world.topics("things", partitions=2)
+    down = True
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        if event.data["number"] == 1 and down:
+            raise Unavailable("billing")
+        await world.write(event, tx)
+
+    await world.send("things", world.message(1), world.message(2), partition=0)
+    await world.send("things", *[world.message(number) for number in range(10, 30)], partition=1)
+    async with world.consuming({"things": handle}):
+        await eventually(async_effects(world, list(range(10, 30))))
+        down = False
+        await eventually(async_effects(world, [*range(10, 30), 1, 2]))
+    assert await world.dead_letters("things") == []
+
+
+async def test_a_dead_letter_that_cannot_be_sent_is_never_dropped(world: Any, kafka: Any) -> None:
+    await world.topics("things")
+    refuses = 3
+
+    class Producer:
+        async def send(self, *arguments: Any, **options: Any) -> object:
+            nonlocal refuses
+            refuses -= 1
+            if refuses >= 0:
+                raise ConnectionError("no broker")
+            return await world.dead_letter_producer.send(*arguments, **options)
+
+    await world.send("things", b"poison", world.message(1))
+    consumer = world.consumer()
+    consumer._dead_letters._producer = Producer()
+    consumer.subscribe({"things": world.write})
+    await consumer.start()
+    try:
+        await eventually(async_effects(world, [1]))
+    finally:
+        await consumer.stop()
+    assert [letter.value for letter in await world.dead_letters("things")] == [b"poison"]
+
+
+async def test_the_metrics_count_results_retries_dead_letters_lag_and_age(world: Any) -> None:
+    await world.topics("measured")
+    down = True
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        if down:
+            raise Unavailable("billing")
+
+    labels = {"group": "group", "topic": "measured"}
+    await world.send("measured", world.message(1), b"poison")
+    async with world.consuming({"measured": handle}):
+        await eventually(lambda: metric("consumer_lag", **labels, partition="0") == 2)
+        await eventually(lambda: metric("consumer_retries_total", **labels, reason="infrastructure") >= 1)
+        down = False
+        await eventually(lambda: metric("consumer_messages_total", **labels, result="dead-lettered") == 1)
+        await eventually(lambda: metric("consumer_lag", **labels, partition="0") == 0)
+    assert metric("consumer_messages_total", **labels, result="handled") == 1
+    assert metric("consumer_dead_letters_total", **labels) == 1
+    assert metric("projection_age_seconds_count", **labels) == 1
+    assert 0 < metric("projection_age_seconds_sum", **labels) < 60

@@ -1,0 +1,84 @@
+"""Liveness: it fails when a partition falls silent, and for no other reason."""
+
+import time
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from chassis.consumer import Received
+from chassis.db import Transaction
+from chassis.errors import Unavailable
+from chassis.testing import eventually
+
+
+async def settled(world: Any, consumer: Any) -> None:
+    await world.send("things", world.message(0))
+    await eventually(lambda: consumer._kafka and consumer._kafka.assignment())
+
+    async def written() -> bool:
+        return bool(await world.effects())
+
+    await eventually(written)
+
+
+def fall_silent(world: Any, consumer: Any) -> None:
+    """What aio-libs/aiokafka#1154 looks like from outside: assigned, connected, and never another record."""
+    consumer._kafka.pause(TopicPartition(world.prefix + "things", 0))
+
+
+@pytest.mark.contract("E09")
+async def test_it_barks_when_there_is_something_to_read_and_nothing_moves(world: Any) -> None:
+    await world.topics("things")
+    async with world.consuming({"things": world.write}) as consumer:
+        await settled(world, consumer)
+        fall_silent(world, consumer)
+        await world.send("things", world.message(1))
+        await eventually(lambda: not consumer.alive())
+        assert not (await consumer.health()).up
+        consumer._kafka.resume(TopicPartition(world.prefix + "things", 0))
+        await eventually(consumer.alive)
+
+
+async def outlasts(consumer: Any, seconds: float) -> None:
+    since = time.monotonic()
+
+    def still_alive() -> bool:
+        if not consumer.alive():
+            raise RuntimeError("the watchdog barked")
+        return time.monotonic() - since > seconds
+
+    await eventually(still_alive, within=seconds + 5)
+
+
+async def test_it_is_quiet_when_there_is_nothing_to_read(world: Any) -> None:
+    await world.topics("things")
+    async with world.consuming({"things": world.write}) as consumer:
+        await settled(world, consumer)
+        fall_silent(world, consumer)
+        await outlasts(consumer, 3)
+
+
+async def test_a_scheduled_retry_is_progress(world: Any) -> None:
+    await world.topics("things")
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        raise Unavailable("redis")
+
+    await world.send("things", world.message(0))
+    async with world.consuming({"things": handle}) as consumer:
+        await eventually(lambda: consumer._kafka)
+        await outlasts(consumer, 4)
+
+
+async def test_a_broker_that_does_not_answer_is_no_reason_for_a_restart(world: Any, kafka: Any) -> None:
+    await world.topics("things")
+    async with world.consuming({"things": world.write}) as consumer:
+        await settled(world, consumer)
+        fall_silent(world, consumer)
+        await world.send("things", world.message(1))
+        kafka.pause()
+        try:
+            await outlasts(consumer, 4)
+        finally:
+            kafka.resume()
+        await eventually(lambda: not consumer.alive(), within=30)
