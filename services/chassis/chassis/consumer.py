@@ -40,7 +40,10 @@ AGE = Histogram(
 )
 
 REPLAY_GROUP = "replay-group"
-"""Header of a replayed dead letter: only the group it names handles the message, the others have done so before."""
+"""Header of a replayed dead letter: the group that is to handle it again.
+
+Other groups read it too, for on a compacted topic it may be all that is left of its key; being idempotent they take no
+harm. What they cannot handle they pass over: they have put the original aside already."""
 
 Handler = Callable[[Received, Transaction], Awaitable[None]]
 
@@ -138,8 +141,6 @@ class Consumer:
         MESSAGES.labels(self._group, topic, result).inc()
 
     async def _result(self, record: ConsumerRecord, topic: str) -> str:
-        if headers(record).get(REPLAY_GROUP, self._group) not in (self._group, self._prefix + self._group):
-            return "skipped"
         if record.value is None:
             return "empty"
         event = read(record, topic)
@@ -172,24 +173,19 @@ class Consumer:
         raise NackMessage
 
     async def _dead_letter(self, record: ConsumerRecord, error: Exception) -> None:
-        topic = self._bare(record.topic)
-        await self._dead_letters.put(record, topic, error)
+        topic, result = self._bare(record.topic), "passed-over"
+        if headers(record).get(REPLAY_GROUP, self._group) in (self._group, self._prefix + self._group):
+            await self._dead_letters.put(record, topic, error)
+            result = "dead-lettered"
         self._retries.settled(_partition(record))
-        MESSAGES.labels(self._group, topic, "dead-lettered").inc()
+        MESSAGES.labels(self._group, topic, result).inc()
 
     def _tell_retry(self, record: ConsumerRecord, verdict: Verdict, error: Exception, delay: float) -> None:
         topic = self._bare(record.topic)
         RETRIES.labels(self._group, topic, verdict).inc()
-        log.warning(
-            "message will be retried",
-            group=self._group,
-            topic=topic,
-            partition=record.partition,
-            offset=record.offset,
-            verdict=verdict.value,
-            error=type(error).__name__,
-            delay=round(delay, 3),
-        )
+        place = {"group": self._group, "topic": topic, "partition": record.partition, "offset": record.offset}
+        why = {"verdict": verdict.value, "error": type(error).__name__}
+        log.warning("message will be retried", **place, **why, delay=round(delay, 3))
 
     def _bare(self, topic: str) -> str:
         return topic.removeprefix(self._prefix)

@@ -54,7 +54,7 @@ class DeadLetters:
 def reason(error: Exception) -> str:
     """Why, without a single value from the message: people's data must not travel in error texts."""
     if isinstance(error, Poison):
-        return error.reason
+        return str(error)
     if isinstance(error, pydantic.ValidationError):
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['type']}" for problem in problems)
