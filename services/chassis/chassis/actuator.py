@@ -1,0 +1,159 @@
+"""The pages that operators and probes read: /actuator/health, info, metrics and prometheus."""
+
+import asyncio
+import platform
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, Histogram, generate_latest
+from starlette.responses import Response
+
+from chassis.errors import NotFound
+from chassis.http import Draining, JsonResponse
+from chassis.settings import ServiceSettings
+
+LAG = Histogram(
+    "event_loop_lag_seconds",
+    "How much later than asked the event loop ran a timer",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)
+BUILD = Gauge("build_info", "1, labelled with what runs", ["service", "version", "python"])
+HEALTH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a part works, and what an operator would ask next."""
+
+    up: bool
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Part(Protocol):
+    """Something with a life of its own inside a process.
+
+    `role` None means always started; "api", "consumer" or "relay" only when SERVICE_ROLES has it. Only a `critical`
+    part (the service's own database) takes readiness and the overall health down. A part may also say
+    `alive() -> bool`: False asks for the process to be restarted.
+    """
+
+    name: str
+    role: str | None
+    critical: bool
+
+    async def start(self) -> None:
+        """Begin; what cannot be reached yet is not waited for unless the part is critical."""
+
+    async def stop(self) -> None:
+        """Finish what is in hand and let go."""
+
+    async def health(self) -> Health:
+        """How it is, within a moment."""
+
+
+class Actuator:
+    """Answers for the parts of one process."""
+
+    def __init__(self, settings: ServiceSettings, parts: Sequence[Part], draining: Draining) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._draining = draining
+        self.started = False
+        BUILD.labels(settings.service_name, settings.app_version, platform.python_version()).set(1)
+
+    def router(self) -> APIRouter:
+        """The routes that the settings expose; the others do not exist."""
+        router = APIRouter(prefix="/actuator", include_in_schema=False)
+        pages: dict[str, list[tuple[str, Callable[..., Awaitable[Response]]]]] = {
+            "health": [("/health", self.health), ("/health/liveness", self.live), ("/health/readiness", self.ready)],
+            "info": [("/info", self.info)],
+            "metrics": [("/metrics", self.names), ("/metrics/{name}", self.metric)],
+            "prometheus": [("/prometheus", self.prometheus)],
+        }
+        exposed = self._settings.management_endpoints_web_exposure_include
+        for name, routes in pages.items():
+            for path, endpoint in routes if name in exposed or "*" in exposed else ():
+                router.add_api_route(path, endpoint, methods=["GET"])
+        return router
+
+    async def health(self) -> Response:
+        """`{status, components: {name: {status, details}}}`; 503 only when a critical part is down."""
+        found = await asyncio.gather(*(_ask(part) for part in self._parts))
+        pairs = list(zip(self._parts, found, strict=True))
+        up = all(health.up for part, health in pairs if part.critical)
+        components = {
+            part.name: {"status": _word(health.up), **({"details": health.details} if health.details else {})}
+            for part, health in pairs
+        }
+        return JsonResponse({"status": _word(up), "components": components}, 200 if up else 503)
+
+    async def live(self) -> Response:
+        """DOWN only when the process itself is stuck; nothing outside it counts."""
+        up = all(getattr(part, "alive", lambda: True)() for part in self._parts)
+        return JsonResponse({"status": _word(up)}, 200 if up else 503)
+
+    async def ready(self) -> Response:
+        """DOWN while starting, draining, or without what it cannot answer without."""
+        critical = await asyncio.gather(*(_ask(part) for part in self._parts if part.critical))
+        up = self.started and not self._draining.now and all(health.up for health in critical)
+        return JsonResponse({"status": _word(up)}, 200 if up else 503)
+
+    async def info(self) -> Response:
+        """What runs here."""
+        app = {"name": self._settings.service_name, "version": self._settings.app_version}
+        roles = sorted(self._settings.service_roles)
+        return JsonResponse({"app": app, "python": {"version": platform.python_version()}, "roles": roles})
+
+    async def names(self) -> Response:
+        """The names of all metrics."""
+        return JsonResponse({"names": sorted({metric.name for metric in REGISTRY.collect()})})
+
+    async def metric(self, name: str) -> Response:
+        """One metric: its samples summed by statistic, and the tags they come with."""
+        found = [metric for metric in REGISTRY.collect() if metric.name == name]
+        if not found:
+            raise NotFound("metric")
+        sums: dict[str, float] = {}
+        tags: dict[str, set[str]] = {}
+        for sample in found[0].samples:
+            statistic = sample.name.removeprefix(name).lstrip("_").upper() or "VALUE"
+            if statistic != "BUCKET":
+                sums[statistic] = sums.get(statistic, 0.0) + sample.value
+            for tag, value in sample.labels.items():
+                tags.setdefault(tag, set()).add(value)
+        return JsonResponse(
+            {
+                "name": name,
+                "description": found[0].documentation,
+                "measurements": [{"statistic": statistic, "value": value} for statistic, value in sums.items()],
+                "availableTags": [{"tag": tag, "values": sorted(values)} for tag, values in sorted(tags.items())],
+            }
+        )
+
+    async def prometheus(self) -> Response:
+        """All metrics in Prometheus's text format."""
+        return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _ask(part: Part) -> Health:
+    try:
+        async with asyncio.timeout(HEALTH_SECONDS):
+            return await part.health()
+    except Exception as error:
+        return Health(up=False, details={"error": type(error).__name__})
+
+
+def _word(up: bool) -> str:
+    return "UP" if up else "DOWN"
+
+
+async def watch_loop(every: float = 0.5) -> None:
+    """Measures how late timers run, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + every
+        await asyncio.sleep(every)
+        LAG.observe(max(0.0, loop.time() - due))

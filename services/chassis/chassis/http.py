@@ -1,0 +1,321 @@
+"""HTTP as every service speaks it: JSON answers, problems, and the one middleware around each request.
+
+The middleware does in one pass what would otherwise be a stack of them: request id and trace context (in, out, into the
+logs), the body's limit and content type, HEAD as GET, the access line, and the answer to what nobody expected.
+"""
+
+import ipaddress
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis import telemetry
+from chassis.errors import (
+    FieldError,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    PlatformError,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+
+log = telemetry.logger(__name__)
+
+BODY_LIMIT = 1_048_576
+QUIET = ("/actuator/",)
+"""Paths whose successful answers leave no access line: probes would drown the rest."""
+
+_MESSAGES = {
+    "missing": "is required",
+    "string_too_short": "must not be blank",
+    "none_required": "must be null",
+    "extra_forbidden": "is not known",
+    "json_invalid": "is not valid JSON",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "uuid_parsing": "must be a UUID",
+    "uuid_type": "must be a UUID",
+    "date_from_datetime_parsing": "must be a date such as 1990-01-01",
+    "date_parsing": "must be a date such as 1990-01-01",
+    "date_type": "must be a date such as 1990-01-01",
+    "date_from_datetime_inexact": "must be a date such as 1990-01-01",
+    "datetime_from_date_parsing": "must be a date-time such as 2026-05-20T09:00:00",
+    "datetime_parsing": "must be a date-time such as 2026-05-20T09:00:00",
+    "datetime_type": "must be a date-time such as 2026-05-20T09:00:00",
+    "string_type": "must be text",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_parsing": "must be true or false",
+}
+
+
+class JsonResponse(Response):
+    """JSON from bytes that are ready, a model, or plain objects; `etag` is a version."""
+
+    media_type = "application/json"
+
+    def __init__(
+        self, content: Any, status_code: int = 200, *, etag: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(content, status_code, headers)
+        if etag is not None:
+            self.headers["ETag"] = f'"{etag}"'
+
+    def render(self, content: Any) -> bytes:
+        """Bytes pass as they are."""
+        if isinstance(content, bytes):
+            return content
+        if isinstance(content, BaseModel):
+            return content.model_dump_json(by_alias=True).encode()
+        return orjson.dumps(content)
+
+
+def public_path(request: Request) -> str:
+    """The request's path as the client knows it: behind a trusted proxy's `X-Forwarded-Prefix`."""
+    return prefix(request) + request.url.path
+
+
+def prefix(request: Request) -> str:
+    """What a trusted proxy cut off the path (`/api`), or nothing."""
+    return str(request.scope.get("state", {}).get("prefix", ""))
+
+
+def problem(request: Request, error: PlatformError) -> Response:
+    """The error as `application/problem+json`."""
+    return problem_response(error, public_path(request))
+
+
+def problem_response(error: PlatformError, instance: str) -> Response:
+    """The error as `application/problem+json`, for a path as the client knows it."""
+    body = orjson.dumps(error.body(instance, telemetry.current().trace_id))
+    return Response(body, error.status, error.headers, media_type="application/problem+json")
+
+
+async def on_platform_error(request: Request, error: Exception) -> Response:
+    """Renders our own errors."""
+    assert isinstance(error, PlatformError)  # noqa: S101 - registered for nothing else
+    return problem(request, error)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Renders what the framework raises: no route, no such method, an unreadable body."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    return problem(request, _as_platform_error(request, error))
+
+
+def _as_platform_error(request: Request, error: HTTPException) -> PlatformError:
+    if isinstance(error.__cause__, PlatformError):
+        return error.__cause__
+    match error.status_code:
+        case 401:
+            return Unauthenticated()
+        case 404:
+            return NotFound()
+        case 405:
+            return MethodNotAllowed(_allowed(request))
+        case 400:
+            return Invalid([FieldError("body", "is not valid JSON")])
+        case 413:
+            return PayloadTooLarge(BODY_LIMIT)
+    return PlatformError(error.status_code, "http", "HTTP Error", "the request was refused")
+
+
+def _allowed(request: Request) -> list[str]:
+    methods: set[str] = set()
+    for candidate in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        scope = dict(request.scope) | {"method": candidate}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            methods |= {candidate, "HEAD"} if candidate == "GET" else {candidate}
+    return sorted(methods)
+
+
+async def on_invalid(request: Request, error: Exception) -> Response:
+    """Renders validation as 400, naming fields and never values."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
+    return problem(request, Invalid([_field_error(each) for each in error.errors()]))
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    place = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
+    if error["type"] == "json_invalid":
+        return FieldError("body", _MESSAGES["json_invalid"])
+    return FieldError(".".join(place) or "body", _message(error))
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return str(error["msg"]).removeprefix("Value error, ")
+    if kind in ("missing", "string_type") and error.get("input") is None:
+        return _MESSAGES["missing"]
+    if kind == "string_too_short" and context.get("min_length", 1) > 1:
+        return f"must have at least {context['min_length']} characters"
+    if kind == "string_too_long":
+        return f"must have at most {context['max_length']} characters"
+    if kind in ("literal_error", "enum"):
+        return f"must be {context['expected']}"
+    if kind.startswith(("greater_than", "less_than")):
+        return "must be" + str(error["msg"]).removeprefix("Input should be")
+    return _MESSAGES.get(kind, "is not valid")
+
+
+class Networks:
+    """The proxies that are believed."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks = [ipaddress.ip_network(network, strict=False) for network in networks]
+        self._known: dict[str, bool] = {}
+
+    def __contains__(self, address: str) -> bool:
+        if not self._networks:
+            return False
+        if address not in self._known:
+            if len(self._known) > 10_000:
+                self._known.clear()
+            self._known[address] = self._listed(address)
+        return self._known[address]
+
+    def _listed(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._networks)
+
+
+class Draining:
+    """Whether the process is about to go: then every answer asks for the connection to be closed."""
+
+    def __init__(self) -> None:
+        self.now = False
+
+
+class Edge:
+    """The outermost middleware; pure ASGI."""
+
+    def __init__(self, app: ASGIApp, *, trusted: Networks, draining: Draining, body_limit: int = BODY_LIMIT) -> None:
+        self._app = app
+        self._trusted = trusted
+        self._draining = draining
+        self._limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await _Exchange(self._app, scope, receive, send, self._limit, self._draining).run(self._trusted)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    __slots__ = ("_app", "_draining", "_head", "_ids", "_limit", "_read", "_receive", "_scope", "_send", "_status")
+
+    def __init__(
+        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, limit: int, draining: Draining
+    ) -> None:
+        self._app = app
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._limit = limit
+        self._draining = draining
+        self._head = scope["method"] == "HEAD"
+        self._status = 0
+        self._read = 0
+
+    async def run(self, trusted: Networks) -> None:
+        headers = {name: value for name, value in self._scope["headers"]}  # noqa: C416 - the last one wins
+        self._ids = telemetry.ids_from(_text(headers.get(b"x-request-id")), _text(headers.get(b"traceparent")))
+        token = telemetry.bind(self._ids)
+        started = time.perf_counter()
+        try:
+            self._scope.setdefault("state", {})["prefix"] = self._prefix(headers, trusted)
+            if self._head:
+                self._scope["method"] = "GET"
+            refused = self._refuse(headers)
+            if refused:
+                await self._answer(refused)
+            else:
+                await self._app(self._scope, self._limited_receive, self._send_with_ids)
+        except Exception:
+            log.error("request failed", exc_info=True)
+            if self._status:
+                raise
+            await self._answer(PlatformError(500, "internal", "Internal Server Error", "something went wrong"))
+        finally:
+            self._tell(time.perf_counter() - started)
+            telemetry.unbind(token)
+
+    def _prefix(self, headers: Mapping[bytes, bytes], trusted: Networks) -> str:
+        given = headers.get(b"x-forwarded-prefix")
+        client = self._scope.get("client")
+        if not given or not client or client[0] not in trusted:
+            return ""
+        return given.decode("latin-1").rstrip("/") if given.startswith(b"/") and len(given) <= 128 else ""
+
+    def _refuse(self, headers: Mapping[bytes, bytes]) -> PlatformError | None:
+        length = headers.get(b"content-length")
+        if length is None and b"transfer-encoding" not in headers:
+            return None
+        if length is not None and (not length.isdigit() or int(length) > self._limit):
+            return PayloadTooLarge(self._limit)
+        if self._scope["method"] in ("POST", "PUT", "PATCH") and length != b"0":
+            media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+            if media != b"application/json" and not (media.startswith(b"application/") and media.endswith(b"+json")):
+                return UnsupportedMediaType()
+        return None
+
+    async def _limited_receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._read += len(message.get("body", b""))
+            if self._read > self._limit:
+                raise HTTPException(413)
+        return message
+
+    async def _send_with_ids(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self._ids.request_id
+            if self._draining.now:
+                headers["Connection"] = "close"
+        elif self._head:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    async def _answer(self, error: PlatformError) -> None:
+        instance = self._scope["state"]["prefix"] + self._scope["path"]
+        await problem_response(error, instance)(self._scope, self._receive, self._send_with_ids)
+
+    def _tell(self, seconds: float) -> None:
+        path = self._scope["path"]
+        if self._status < 400 and path.startswith(QUIET):
+            return
+        route = self._scope.get("route")
+        log.info(
+            "request",
+            method="HEAD" if self._head else self._scope["method"],
+            route=getattr(route, "path", "none"),
+            status=self._status,
+            milliseconds=round(seconds * 1000, 2),
+        )
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode("latin-1") if value is not None else None

@@ -1,0 +1,234 @@
+"""Settings: typed, one environment variable per fact, documented on the field.
+
+A field's variable is its name in upper case unless an alias says otherwise. `chassis.aliases` turns the names of
+the Spring world into ours first. A secret may stand in a file instead: `JWT_SECRET_FILE`. An empty variable is an
+unset one.
+"""
+
+import base64
+import binascii
+import ipaddress
+import os
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from chassis.aliases import canonical
+
+PLACEHOLDERS = frozenset({"replace-me-secret", "password", "changeme", "change-me", "secret", "admin", "replace-me"})
+SHORTEST_KEY = 32
+
+_environ: ContextVar[Mapping[str, str]] = ContextVar("environ")
+
+
+class ConfigurationError(Exception):
+    """A setting is missing or wrong; the text is one sentence that names the variable and never its value."""
+
+
+class _Source(PydanticBaseSettingsSource):
+    """Reads one mapping of variables, with aliases and `_FILE`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        name = variable(field_name, field)
+        environ = canonical(_environ.get(os.environ), getattr(self.settings_cls, "service_name", ""))
+        if field.annotation in (SecretStr, SecretStr | None) and (path := environ.get(f"{name}_FILE")):
+            if environ.get(name):
+                raise ConfigurationError(f"{name} and {name}_FILE are both set: keep one of them")
+            return _content(name, path), name, False
+        return environ.get(name) or None, name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {}
+        for field_name, field in self.settings_cls.model_fields.items():
+            value, name, _ = self.get_field_value(field, field_name)
+            if value is not None:
+                found[name if field.validation_alias else field_name] = value
+        return found
+
+
+def _content(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(f"{name}_FILE names a file that cannot be read ({error.strerror})") from None
+
+
+def variable(field_name: str, field: FieldInfo) -> str:
+    """The environment variable of a field."""
+    return field.validation_alias if isinstance(field.validation_alias, str) else field_name.upper()
+
+
+Names = Annotated[frozenset[str], NoDecode]
+"""A list of words in one variable, separated by commas."""
+
+
+class ServiceSettings(BaseSettings):
+    """What every service is told."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
+    service_name: ClassVar[str] = "service"
+
+    app_env: Literal["development", "production"] = Field("development", description="production refuses placeholders")
+    host: str = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 - a container's door
+    port: int = Field(8000, ge=0, le=65535, description="the HTTP port")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lines below it are dropped")
+    service_roles: Names = Field(
+        frozenset({"api", "consumer", "relay"}), description="which roles run in this process, separated by commas"
+    )
+    trusted_proxies: Names = Field(
+        frozenset(), description="networks (CIDR) whose X-Forwarded-* headers are believed, separated by commas"
+    )
+    management_endpoints_web_exposure_include: Names = Field(
+        frozenset({"health", "info", "metrics", "prometheus"}), description="actuator endpoints that are served"
+    )
+    docs_enabled: bool = Field(True, description="whether /docs is served; /openapi.json always is")
+    debug_port: int | None = Field(None, ge=1, le=65535, description="debugpy on loopback; refused in production")
+    shutdown_drain_seconds: float = Field(3.0, ge=0, le=60, description="seconds between SIGTERM and closing the door")
+    app_version: str = Field("0.1.0", description="shown by /actuator/info")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then our own reading of the environment."""
+        return init_settings, _Source(settings_cls)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Reads this mapping only, or the process's environment.
+
+        Raises:
+            ConfigurationError: the first thing wrong, as one sentence that names the variable.
+        """
+        token = _environ.set(os.environ if environ is None else environ)
+        try:
+            return cls()
+        except ValidationError as error:
+            raise ConfigurationError(_sentence(cls, error)) from None
+        finally:
+            _environ.reset(token)
+
+    @field_validator("service_roles", "trusted_proxies", "management_endpoints_web_exposure_include", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+    @field_validator("service_roles")
+    @classmethod
+    def _known_roles(cls, value: frozenset[str]) -> frozenset[str]:
+        if unknown := value - {"api", "consumer", "relay"}:
+            raise ValueError(f"knows api, consumer and relay, not {', '.join(sorted(unknown))}")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: frozenset[str]) -> frozenset[str]:
+        for network in value:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError("lists networks such as 10.0.0.0/8") from None
+        return value
+
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Self:
+        if self.app_env == "production":
+            if self.debug_port is not None:
+                raise ValueError("DEBUG_PORT is refused with APP_ENV=production")
+            for field_name, field in type(self).model_fields.items():
+                secret = getattr(self, field_name)
+                if isinstance(secret, SecretStr) and secret.get_secret_value() in PLACEHOLDERS:
+                    raise ValueError(f"{variable(field_name, field)} is a placeholder, refused with APP_ENV=production")
+        return self
+
+
+def _sentence(cls: type[BaseSettings], error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return message
+    name = str(first["loc"][0])
+    field = cls.model_fields.get(name)
+    return f"{variable(name, field) if field else name}: {message[0].lower()}{message[1:]}"
+
+
+class DatabaseSettings(BaseSettings):
+    """Where the service's own database is."""
+
+    database_url: str = Field("", description="postgresql://host:port/name; jdbc:postgresql:// is understood")
+    database_user: str = Field("admin_user", description="the role that owns the tables")
+    database_password: SecretStr = Field(SecretStr("password"), description="its password")
+    database_pool_size: int = Field(10, ge=1, le=200, description="connections of one process")
+    database_timeout_seconds: float = Field(5.0, gt=0, le=600, description="for a statement, and for a free connection")
+    ddl_auto: Literal["update", "validate", "none"] | None = Field(
+        None, description="update migrates on start, validate refuses to start when behind; validate in production"
+    )
+    sql_init_mode: Literal["always", "never"] = Field("never", description="always seeds demo data once per database")
+
+    @model_validator(mode="after")
+    def _database_defaults(self) -> Self:
+        if not self.database_url:
+            self.database_url = f"postgresql://{getattr(self, 'service_name', 'service')}-db:5432/db"
+        if not self.database_url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("DATABASE_URL has to start with postgresql://")
+        production = getattr(self, "app_env", "development") == "production"
+        if self.ddl_auto is None:
+            self.ddl_auto = "validate" if production else "update"
+        if production and self.sql_init_mode == "always":
+            raise ValueError("SQL_INIT_MODE=always brings demo data, refused with APP_ENV=production")
+        return self
+
+
+class KafkaSettings(BaseSettings):
+    """Where Kafka is, and how this service writes to it."""
+
+    kafka_bootstrap_servers: str = Field("kafka:9092", description="host:port, several separated by commas")
+    kafka_topic_prefix: str = Field("", max_length=64, description="stands before every topic and group on the wire")
+    kafka_create_topics: bool = Field(True, description="whether the service creates its topics on start")
+    kafka_topic_partitions: int = Field(3, ge=1, le=1000, description="of topics that it creates")
+    kafka_replication_factor: int = Field(1, ge=1, le=9, description="of topics that it creates")
+    kafka_producer_batch_size: int = Field(65_536, ge=0, le=1_048_576, description="bytes per partition and batch")
+    kafka_producer_linger_ms: int = Field(0, ge=0, le=1000, description="milliseconds that a batch waits for company")
+
+
+class RedisSettings(BaseSettings):
+    """Where the cache is."""
+
+    redis_host: str = Field("redis", description="host of Redis or Valkey")
+    redis_port: int = Field(6379, ge=1, le=65535, description="its port")
+    redis_password: SecretStr | None = Field(None, description="its password, if it wants one")
+    redis_database: int = Field(0, ge=0, description="its database number")
+    cache_type: Literal["redis", "none"] = Field("redis", description="none switches the cache off")
+    cache_ttl_seconds: int = Field(300, ge=1, le=86_400, description="life of an entry, give or take a tenth")
+
+
+class TokenSettings(BaseSettings):
+    """How tokens are checked."""
+
+    jwt_secret: SecretStr = Field(
+        SecretStr("replace-me-secret"), description="HS256 key: text, or base64 after `base64:`; 32 bytes in production"
+    )
+    jwt_public_key: SecretStr | None = Field(None, description="RS256 public key (PEM); then HS256 is refused")
+    jwt_jwks_url: str | None = Field(None, description="where RS256 public keys are published; then HS256 is refused")
+
+    @property
+    def jwt_key(self) -> bytes:
+        """The HS256 key."""
+        text = self.jwt_secret.get_secret_value()
+        return base64.b64decode(text.removeprefix("base64:")) if text.startswith("base64:") else text.encode()
+
+    @model_validator(mode="after")
+    def _key(self) -> Self:
+        try:
+            key = self.jwt_key
+        except binascii.Error:
+            raise ValueError("JWT_SECRET is not base64 after `base64:`") from None
+        hmac_is_used = self.jwt_public_key is None and self.jwt_jwks_url is None
+        if getattr(self, "app_env", "development") == "production" and hmac_is_used and len(key) < SHORTEST_KEY:
+            raise ValueError(f"JWT_SECRET needs {SHORTEST_KEY} bytes with APP_ENV=production")
+        return self

@@ -1,0 +1,153 @@
+"""Logs as JSON lines, and the ids that tie the lines of one request together over HTTP, gRPC, the outbox and Kafka.
+
+Two ids travel: the request id (`X-Request-ID`) and the W3C trace context (`traceparent`, https://www.w3.org/TR/trace-context/).
+A line never holds a person's data: code logs ids, kinds and numbers.
+"""
+
+import logging
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+
+REQUEST_ID = "x-request-id"
+TRACEPARENT = "traceparent"
+
+_VISIBLE = re.compile(r"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The ids of the work in hand: trace id 32 hex digits, span id 16, flags 2."""
+
+    request_id: str
+    trace_id: str
+    span_id: str
+    flags: str = "01"
+
+    @property
+    def traceparent(self) -> str:
+        """The header that the next hop gets."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+
+_ids: ContextVar[Ids | None] = ContextVar("ids", default=None)
+
+
+def ids_from(request_id: str | None, traceparent: str | None) -> Ids:
+    """A well-formed request id is kept (1–128 visible ASCII characters), anything else replaced; the trace goes on."""
+    parent = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    trace_id = parent[1] if parent else secrets.token_hex(16)
+    kept = request_id if request_id and _VISIBLE.fullmatch(request_id) else trace_id
+    return Ids(kept, trace_id, secrets.token_hex(8), parent[3] if parent else "01")
+
+
+def current() -> Ids:
+    """The ids of the work in hand; new ones where nothing began it."""
+    return _ids.get() or ids_from(None, None)
+
+
+def bind(ids: Ids) -> Token[Ids | None]:
+    """Begins work under these ids; give the token to `unbind`."""
+    return _ids.set(ids)
+
+
+def unbind(token: Token[Ids | None]) -> None:
+    """Ends what `bind` began."""
+    _ids.reset(token)
+
+
+@contextmanager
+def message_context(headers: Mapping[str, str]) -> Iterator[Ids]:
+    """Work that a message or a call began: continues the trace of its headers (names in lower case)."""
+    ids = ids_from(headers.get(REQUEST_ID) or headers.get("request-id"), headers.get(TRACEPARENT))
+    token = bind(ids)
+    try:
+        yield ids
+    finally:
+        unbind(token)
+
+
+def outgoing_headers() -> dict[str, str]:
+    """What a call, an outbox row or a message takes along."""
+    ids = current()
+    return {REQUEST_ID: ids.request_id, TRACEPARENT: ids.traceparent}
+
+
+def _add_ids(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    ids = _ids.get()
+    if ids:
+        event["requestId"], event["traceId"], event["spanId"] = ids.request_id, ids.trace_id, ids.span_id
+    return event
+
+
+def _add_place(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """An exception becomes its class and the places it passed: its text may quote the data it failed on."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        event["at"] = _places(error)
+    return event
+
+
+def _places(error: BaseException) -> list[str]:
+    places, trace = [], error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('site-packages/')[2]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return places[-12:]
+
+
+_processors: list[structlog.typing.Processor] = [
+    structlog.stdlib.add_log_level,
+    _add_ids,
+    _add_place,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+]
+
+
+def _to_json(_: Any, __: str, event: structlog.typing.EventDict) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
+def configure(service: str, level: str = "info") -> None:
+    """Sends every log line of this process, the libraries' too, to standard output as JSON."""
+
+    def name(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["service"] = service
+        return event
+
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[name, *_processors, _to_json],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[name, *_processors],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _to_json],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers, root.level = [handler], max(number, logging.WARNING)
+
+
+def logger(name: str) -> Any:
+    """A logger whose lines carry the module's name: `log.info("projection updated", version=3)`."""
+    return structlog.get_logger(module=name)
