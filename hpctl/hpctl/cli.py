@@ -67,7 +67,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     layout = Layout.from_environ()
     found = state.running(layout)
     listed = rows(layout, found) if found else []
-    well = found is not None and found.ready and all(row.health in {"UP", "RUNNING"} for row in listed)
+    well = found is not None and found.ready and all(row.health == "UP" for row in listed)
     if as_json:
         body = {"offset": layout.offset, "running": found is not None, "ready": well, "gateway": layout.gateway}
         print(json.dumps(body | {"processes": [asdict(row) for row in listed]}, indent=2))  # noqa: T201

@@ -26,6 +26,15 @@ def fetch(port: int, path: str, timeout: float = 2.0) -> tuple[int, Any]:
         connection.close()
 
 
+def listens(port: int) -> bool:
+    """Whether a connection to loopback is accepted."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def in_use(port: int) -> bool:
     """Whether a server could not listen on the port."""
     with socket.socket() as probe:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from hpctl import state
 from hpctl.layout import SERVICES, Layout
-from hpctl.probe import fetch
+from hpctl.probe import fetch, listens
 from hpctl.progress import Line
 
 DEMO_EMAIL, DEMO_PASSWORD = "testuser@test.com", "password123"
@@ -28,7 +28,7 @@ _PORTS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One process of a stack: `health` is UP, DOWN, RUNNING (it has no health page) or STOPPED."""
+    """One process of a stack: `health` is what its health page says, or its ports; STOPPED without a process."""
 
     name: str
     pid: int | None
@@ -53,7 +53,7 @@ def show_status(layout: Layout, listed: list[Row]) -> None:
     """A table of the processes."""
     table = Table("process", "health", "port", "pid", "restarts", "MiB", box=None, header_style="dim", pad_edge=False)
     for row in listed:
-        style = "green" if row.health in {"UP", "RUNNING"} else "red"
+        style = "green" if row.health == "UP" else "red"
         ports = ", ".join(str(port) for port in row.ports)
         memory = f"{row.memory_mib:.0f}" if row.memory_mib is not None else ""
         table.add_row(row.name, f"[{style}]{row.health}[/]", ports, str(row.pid or ""), str(row.restarts), memory)
@@ -65,6 +65,7 @@ def show_status(layout: Layout, listed: list[Row]) -> None:
 
 def show_addresses(layout: Layout) -> None:
     """Where everything is, the demo login, and what to do next."""
+    passwords = layout.directory / "secrets.json"
     databases = sorted(layout.port(service.database_port) for service in SERVICES if service.database_port)
     grpc = f", gRPC {layout.port('BILLING_SERVICE_GRPC_PORT')}"
     addresses = {
@@ -72,7 +73,7 @@ def show_addresses(layout: Layout) -> None:
         for service in reversed(SERVICES)
     }
     addresses |= {
-        "PostgreSQL": f"127.0.0.1, ports {', '.join(map(str, databases))}; passwords in {layout.directory}/secrets.json",
+        "PostgreSQL": f"127.0.0.1, ports {', '.join(map(str, databases))}; passwords in {passwords}",
         "Valkey": f"127.0.0.1:{layout.port('REDIS_PORT')}",
         "Kafka": f"127.0.0.1:{layout.port('KAFKA_PORT')} and {layout.port('KAFKA_EXTERNAL_PORT')}",
     }
@@ -96,7 +97,7 @@ def _health(layout: Layout, name: str) -> str:
             _, body = fetch(layout.port(service.port), "/actuator/health")
             answer: dict[str, Any] = body if isinstance(body, dict) else {}
             return str(answer.get("status", "DOWN"))
-    return "RUNNING"
+    return "UP" if all(listens(layout.port(variable)) for variable in _variables(name)) else "DOWN"
 
 
 def _memory(process: psutil.Process) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import psutil
 
 from hpctl import state
-from hpctl.embedded.jars import kafka_jars
+from hpctl.embedded.kafka import trained_cache
 from hpctl.embedded.process import ServerError
 from hpctl.layout import PORTS, Failure, Layout
 from hpctl.probe import holder, in_use
@@ -26,7 +26,7 @@ def start(layout: Layout, show: Callable[[Line], None]) -> None:
     check_ports(layout)
     layout.logs.mkdir(parents=True, exist_ok=True)
     try:
-        kafka_jars()
+        trained_cache()  # here, so that the first run's long download is seen
     except ServerError as error:
         raise Failure(str(error)) from error
     reader, writer = os.pipe()

@@ -1,6 +1,5 @@
 """Stacks for the tests of the command line, each on ports of its own."""
 
-import json
 import os
 import random
 import subprocess
@@ -12,6 +11,9 @@ from typing import Any
 
 import pytest
 from hpctl.layout import ROOT, Layout
+from hpctl.report import Row
+
+from hpctl import report, state
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,24 @@ class Platform:
             check=False,
         )
 
-    def status(self) -> dict[str, Any]:
-        return json.loads(self.hpctl("status", "--json").stdout)
+    def process(self, name: str) -> Row:
+        return next(row for row in self.rows() if row.name == name)
 
-    def process(self, name: str) -> dict[str, Any]:
-        return next(each for each in self.status()["processes"] if each["name"] == name)
+    def rows(self) -> list[Row]:
+        found = state.running(self.layout)
+        return report.rows(self.layout, found) if found else []
+
+    def well(self) -> bool:
+        """Everything runs, and what has a health page says UP."""
+        listed = self.rows()
+        return bool(listed) and all(row.health == "UP" for row in listed)
+
+    def beside(self) -> "Platform":
+        """Another stack, not started."""
+        return new_platform()
+
+    def eventually(self, check: Callable[[], Any], within: float = 30.0) -> Any:
+        return wait_for(check, within)
 
 
 def wait_for(check: Callable[[], Any], within: float = 30.0) -> Any:
@@ -70,7 +85,8 @@ def platform() -> Iterator[Platform]:
 @pytest.fixture
 def running(platform: Platform) -> Platform:
     """The session's stack, whatever the test before did to it."""
-    up = platform.hpctl("up")
-    assert up.returncode == 0, up.stdout + up.stderr
-    wait_for(lambda: platform.status()["ready"])
+    if not platform.well():
+        up = platform.hpctl("up")
+        assert up.returncode == 0, up.stdout + up.stderr
+        wait_for(platform.well)
     return platform

@@ -1,5 +1,6 @@
 """A stack from `up` to `reset`: what it serves, and what it survives."""
 
+import json
 import os
 import signal
 import time
@@ -106,19 +107,32 @@ def test_a_second_up_is_quick_and_says_what_runs(running):
     assert str(running.layout.port("API_GATEWAY_PORT")) in up.stdout
 
 
+def test_status_is_readable_by_programs(running):
+    done = running.hpctl("status", "--json")
+    assert done.returncode == 0
+    body = json.loads(done.stdout)
+    assert body["ready"] is True
+    assert body["gateway"] == running.layout.gateway
+    assert {service.name for service in SERVICES} <= {process["name"] for process in body["processes"]}
+
+
+def test_logs_are_printed_for_one_process_or_all(running):
+    assert "== patient-service" in running.hpctl("logs").stdout
+    one = running.hpctl("logs", "patient-service", "-n", "3").stdout
+    assert 1 <= len(one.splitlines()) <= 3
+
+
 def test_passwords_are_readable_by_their_owner_only(running):
     assert (running.layout.directory / "secrets.json").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("name", ["patient-service", "kafka", "postgres", "valkey", "database-doors"])
 def test_what_is_killed_comes_back(running, name):
-    from conftest import wait_for
-
     before = running.process(name)
-    os.kill(before["pid"], signal.SIGKILL)
-    after = wait_for(lambda: (now := running.process(name))["pid"] not in (None, before["pid"]) and now)
-    assert after["restarts"] > before["restarts"]
-    wait_for(lambda: running.status()["ready"])
+    os.kill(before.pid, signal.SIGKILL)
+    after = running.eventually(lambda: (now := running.process(name)).pid not in (None, before.pid) and now)
+    assert after.restarts > before.restarts
+    running.eventually(running.well)
 
 
 def test_a_killed_supervisor_takes_everything_along_and_up_starts_again(running):
@@ -130,21 +144,19 @@ def test_a_killed_supervisor_takes_everything_along_and_up_starts_again(running)
     assert running.hpctl("status").returncode == 1
     up = running.hpctl("up")
     assert up.returncode == 0, up.stdout + up.stderr
-    assert running.status()["ready"]
+    assert running.well()
 
 
 def test_down_keeps_the_data_and_reset_forgets_it_beside_another_stack(running):
-    from conftest import new_platform
-
-    second = new_platform()
+    second = running.beside()
     up = second.hpctl("up")
     assert up.returncode == 0, up.stdout + up.stderr
-    assert running.status()["ready"]
-    assert second.status()["ready"]
+    assert running.well()
+    assert second.well()
     secret = state.password(second.layout, "valkey")
     assert second.hpctl("down").stdout == "stopped\n"
     assert state.password(second.layout, "valkey") == secret
-    assert running.status()["ready"]
+    assert running.well()
     assert second.hpctl("reset").returncode == 0
     assert not second.layout.directory.exists()
-    assert running.status()["ready"]
+    assert running.well()
