@@ -48,11 +48,11 @@ def code_of(error: Exception) -> grpc.StatusCode:
 def channel(address: str) -> grpc.aio.Channel:
     """A channel to every replica behind a name (`host:port`): round robin over what DNS answers, ids on every call.
 
-    It reconnects within a second of the server's return. Retries are the caller's (chassis.resilience), not gRPC's.
+    It reconnects within a second of the server's return. gRPC itself repeats only what never reached a server (a
+    connection that grew old); every other retry is the caller's, with chassis.resilience.
     """
     options = [
         ("grpc.lb_policy_name", "round_robin"),
-        ("grpc.enable_retries", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),

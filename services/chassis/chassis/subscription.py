@@ -68,7 +68,7 @@ def subscription(
         no_reply=True,
     )
     subscriber(handle)
-    return broker, cast("DefaultSubscriber", subscriber)
+    return broker, subscriber
 
 
 class _Guard(BaseMiddleware[Any, ConsumerRecord]):

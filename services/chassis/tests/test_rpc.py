@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from chassis import rpc
+from chassis import rpc, telemetry
 from chassis.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, PlatformError, Unavailable
 from chassis.resilience import Retry
 from chassis.rpc_server import GrpcServer
@@ -47,6 +47,17 @@ async def echo(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
 async def test_a_call_is_answered() -> None:
     async with serving(echo) as method:
         assert await rpc.call(method, b"hello", what="test", within=5) == b"hello"
+
+
+@pytest.mark.contract("O14")
+async def test_request_id_and_trace_travel_with_the_call() -> None:
+    async def behaviour(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        ids = telemetry.current()
+        return f"{ids.request_id} {ids.trace_id}".encode()
+
+    async with serving(behaviour) as method:
+        with telemetry.message_context({"x-request-id": "r-42", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}):
+            assert await rpc.call(method, b"", what="test", within=5) == f"r-42 {'a' * 32}".encode()
 
 
 @pytest.mark.parametrize(
@@ -153,11 +164,11 @@ async def test_connections_grow_old_without_failing_a_call() -> None:
 
     async with serving(behaviour, max_connection_age=0.2) as method:
 
-        async def third_connection() -> bool:
+        async def tenth_connection() -> bool:
             await rpc.call(method, b"", what="test", within=5)
-            return len(peers) >= 3
+            return len(peers) >= 10
 
-        await eventually(third_connection, within=10)
+        await eventually(tenth_connection, within=30, every=0.001)
 
 
 async def test_a_stop_lets_the_call_in_flight_finish() -> None:

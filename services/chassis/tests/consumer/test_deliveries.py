@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from chassis import telemetry
 from chassis.consumer import Received
 from chassis.db import Transaction
 from chassis.errors import Conflict, Unavailable
@@ -46,6 +47,21 @@ async def test_a_handler_sees_the_event_its_text_key_and_its_headers(world: Any)
             headers={"request-id": "r-1"},
         )
     ]
+
+
+@pytest.mark.contract("O14")
+async def test_the_ids_of_the_request_travel_into_the_handler(world: Any) -> None:
+    await world.topics("things")
+    seen: list[telemetry.Ids] = []
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        seen.append(telemetry.current())
+
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    await world.send("things", world.message(1), headers=[("request-id", b"r-42"), ("traceparent", trace.encode())])
+    async with world.consuming({"things": handle}):
+        await eventually(lambda: seen)
+    assert (seen[0].request_id, seen[0].trace_id) == ("r-42", "a" * 32)
 
 
 @pytest.mark.contract("E05")
