@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from chassis import inbox, telemetry
 from chassis.app import Health
 from chassis.db import Database, Transaction
-from chassis.deadletters import DeadLetters, Publishes
+from chassis.deadletters import REPLAY_GROUP, DeadLetters, Publishes
 from chassis.received import Received, headers, read
 from chassis.retries import Retries, Verdict, classify
 from chassis.settings import KafkaSettings
@@ -38,12 +38,6 @@ AGE = Histogram(
     ["group", "topic"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
 )
-
-REPLAY_GROUP = "replay-group"
-"""Header of a replayed dead letter: the group that is to handle it again.
-
-Other groups read it too, for on a compacted topic it may be all that is left of its key; being idempotent they take no
-harm. What they cannot handle they pass over: they have put the original aside already."""
 
 Handler = Callable[[Received, Transaction], Awaitable[None]]
 

@@ -17,6 +17,11 @@ DEAD_LETTERS = Counter("consumer_dead_letters_total", "Messages put aside for go
 
 SUFFIX = ".dlq"
 HEADER = "dead-letter-"
+REPLAY_GROUP = "replay-group"
+"""Header of a replayed dead letter: the group that is to handle it again.
+
+Other groups read it too, for on a compacted topic it may be all that is left of its key; being idempotent they take no
+harm. What they cannot handle they pass over: they have put the original aside already."""
 
 Headers = Sequence[tuple[str, bytes]]
 
