@@ -1,0 +1,206 @@
+"""Schema migrations by Alembic, one history per service, and the demo data that is seeded once.
+
+A service's `migrations/env.py` is three lines that call `run`. Several replicas may start at once: they queue at an
+advisory lock. Each migration works with the release before it, so a database that is ahead of the image is nothing
+to do, never an error.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import resources
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command, context
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlmodel import SQLModel
+
+from chassis import telemetry
+from chassis.actuator import Health
+from chassis.db import Database, Transaction, connect
+from chassis.errors import Unavailable
+from chassis.settings import ConfigurationError, DatabaseSettings
+
+log = telemetry.logger(__name__)
+
+LOCK = 0x5C4E3A
+WAIT_SECONDS = 60.0
+_SEEDED = "CREATE TABLE IF NOT EXISTS seeded (name text PRIMARY KEY, seeded_at timestamptz NOT NULL DEFAULT now())"
+
+Seed = Callable[[Transaction], Awaitable[None]]
+Tables = Sequence[type[SQLModel]]
+
+
+def metadata_of(tables: Tables) -> sa.MetaData:
+    """The tables of one service alone: all services' models may be imported in one process."""
+    metadata = sa.MetaData()
+    for model in tables:
+        model.__table__.to_metadata(metadata)  # type: ignore[attr-defined]  # every table class has one
+    return metadata
+
+
+def run(tables: Tables) -> None:
+    """What an env.py calls: migrates the connection that `upgrade` or `downgrade` put into the configuration."""
+    connection = context.config.attributes["connection"]
+    context.configure(connection=connection, target_metadata=metadata_of(tables), transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+class Migrations:
+    """A part that runs first: DDL_AUTO=update migrates, validate refuses to start when behind, none looks away.
+
+    `package` holds `migrations/`; `seed` writes demo data, once per database, when SQL_INIT_MODE=always.
+    """
+
+    name = "schema"
+    role = None
+    critical = False
+
+    def __init__(self, settings: DatabaseSettings, package: str, seed: Seed | None = None) -> None:
+        self._settings = settings
+        self._package = package
+        self._seed = seed
+        self._revision: str | None = None
+
+    async def start(self) -> None:
+        """Does what DDL_AUTO and SQL_INIT_MODE say.
+
+        Raises:
+            ConfigurationError: validate found the database behind, or the database does not answer.
+        """
+        if self._settings.ddl_auto == "update":
+            await self.migrate()
+        elif self._settings.ddl_auto == "validate":
+            await self._validate()
+        if self._settings.sql_init_mode == "always" and self._seed:
+            await self._sow(self._seed)
+
+    async def stop(self) -> None:
+        """Nothing is open."""
+
+    async def health(self) -> Health:
+        """The revision that was found or made."""
+        return Health(up=True, details={"revision": self._revision} if self._revision else {})
+
+    async def migrate(self) -> None:
+        """Brings the schema to the newest revision that this image knows."""
+        lock = await self._lock()
+        try:
+            await self.upgrade("head")
+        finally:
+            await lock.close()
+
+    async def upgrade(self, revision: str) -> None:
+        """Migrates up to a revision; nothing when the database is ahead."""
+        await self._alembic(lambda config: command.upgrade(config, revision))
+
+    async def downgrade(self, revision: str) -> None:
+        """Migrates down to a revision; "base" removes everything."""
+        await self._alembic(lambda config: command.downgrade(config, revision))
+
+    async def differences(self, tables: Tables) -> list[Any]:
+        """What Alembic would change to make the database like the models; empty when both agree."""
+        metadata = metadata_of(tables)
+
+        def compare(connection: sa.Connection) -> list[Any]:
+            options = {"include_name": lambda name, kind, _: kind != "table" or name in metadata.tables}
+            return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+        engine = self._engine()
+        async with engine.connect() as connection:
+            found = await connection.run_sync(compare)
+        await engine.dispose()
+        return found
+
+    async def _alembic(self, act: Callable[[Config], None]) -> None:
+        config = self._config()
+        engine = self._engine()
+        async with engine.connect() as connection:
+            self._revision = await connection.run_sync(_current)
+            if _known(config, self._revision):
+                await connection.run_sync(_act, config, act)
+                await connection.commit()
+                self._revision = await connection.run_sync(_current)
+            else:
+                log.info("the database is ahead of this image", revision=self._revision)
+        await engine.dispose()
+
+    async def _validate(self) -> None:
+        (await self._lock()).terminate()
+        config = self._config()
+        engine = self._engine()
+        async with engine.connect() as connection:
+            self._revision = await connection.run_sync(_current)
+        await engine.dispose()
+        head = ScriptDirectory.from_config(config).get_current_head()
+        if _known(config, self._revision) and self._revision != head:
+            raise ConfigurationError(
+                "the database of DATABASE_URL is behind this image: run `migrate`, or set DDL_AUTO=update"
+            )
+
+    async def _sow(self, seed: Seed) -> None:
+        lock = await self._lock()
+        database = Database(self._settings)
+        await database.start()
+        try:
+            await lock.execute(_SEEDED)
+            if not await lock.fetchval("SELECT true FROM seeded WHERE name = $1", self._package):
+                async with database.transaction() as tx:
+                    await seed(tx)
+                    await tx.execute_sql("INSERT INTO seeded (name) VALUES ($1)", self._package)
+        finally:
+            await database.stop()
+            await lock.close()
+
+    async def _lock(self) -> Any:
+        """A connection of its own that holds the lock; waits for a database that is still starting."""
+        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while True:
+            try:
+                connection = await connect(self._settings)
+                await connection.execute("SELECT pg_advisory_lock($1)", LOCK, timeout=WAIT_SECONDS)
+            except Unavailable:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise ConfigurationError("the database of DATABASE_URL does not answer") from None
+                await asyncio.sleep(0.5)
+            else:
+                return connection
+
+    def _config(self) -> Config:
+        config = Config()
+        config.set_main_option("script_location", str(resources.files(self._package) / "migrations"))
+        config.set_main_option("path_separator", "os")
+        return config
+
+    def _engine(self) -> AsyncEngine:
+        url = sa.make_url(self._settings.database_url).set(
+            drivername="postgresql+asyncpg",
+            username=self._settings.database_user,
+            password=self._settings.database_password.get_secret_value(),
+        )
+        return create_async_engine(url, poolclass=NullPool)
+
+
+def _current(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _known(config: Config, revision: str | None) -> bool:
+    if revision is None:
+        return True
+    try:
+        return ScriptDirectory.from_config(config).get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
+def _act(connection: sa.Connection, config: Config, act: Callable[[Config], None]) -> None:
+    config.attributes["connection"] = connection
+    act(config)

@@ -1,0 +1,85 @@
+"""The outbox: an event is a row, written in the transaction that makes it true."""
+
+import asyncio
+import weakref
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from chassis import telemetry
+from chassis.db import Statement, Transaction
+from chassis.events import Event
+
+
+class OutboxMessage(SQLModel, table=True):
+    """One event that Kafka has not acknowledged yet; the relay deletes it afterwards."""
+
+    __tablename__ = "outbox"
+
+    id: int | None = Field(default=None, sa_column=sa.Column(sa.BigInteger, sa.Identity(), primary_key=True))
+    event_id: UUID
+    aggregate_type: str = Field(sa_column=sa.Column(sa.String(64), nullable=False))
+    aggregate_id: UUID
+    aggregate_version: int
+    topic: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
+    key: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
+    type: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
+    payload: dict[str, Any] | None = Field(sa_column=sa.Column(JSONB(none_as_null=True)))
+    headers: dict[str, str] = Field(sa_column=sa.Column(JSONB, nullable=False))
+    created_at: datetime = Field(
+        sa_column=sa.Column(sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now())
+    )
+
+
+_COLUMNS = (
+    "event_id",
+    "aggregate_type",
+    "aggregate_id",
+    "aggregate_version",
+    "topic",
+    "key",
+    "type",
+    "payload",
+    "headers",
+)
+_INSERT = Statement(sa.insert(OutboxMessage).values({name: sa.bindparam(name) for name in _COLUMNS}))
+
+_wakers: "weakref.WeakKeyDictionary[Any, asyncio.Event]" = weakref.WeakKeyDictionary()
+
+
+def waker(database: Any) -> asyncio.Event:
+    """What the relay of this database waits for."""
+    return _wakers.setdefault(database, asyncio.Event())
+
+
+async def publish(tx: Transaction, event: Event) -> None:
+    """Writes the event in this transaction and wakes the relay after the commit.
+
+    Lock or write the row that the event speaks of first: the order of the outbox is then the order of the changes.
+    """
+    await tx.execute(_INSERT, **row(event))
+    waking = waker(tx.database)
+
+    async def wake() -> None:
+        waking.set()
+
+    tx.after_commit(wake)
+
+
+def row(event: Event) -> dict[str, Any]:
+    """The event as values of the outbox's columns."""
+    return {
+        "event_id": event.event_id,
+        "aggregate_type": event.aggregate_type,
+        "aggregate_id": event.aggregate_id,
+        "aggregate_version": event.aggregate_version,
+        "topic": event.topic,
+        "key": event.key,
+        "type": event.type,
+        "payload": event.envelope(),
+        "headers": telemetry.outgoing_headers() | {"type": event.type},
+    }

@@ -1,0 +1,177 @@
+"""The relay: outbox rows to Kafka, at least once and in order per aggregate.
+
+Rows are sharded by their aggregate. A relay owns shards by advisory locks on a connection of its own; several
+relays share them, and those of one that died are free as soon as its connection is gone. Reading by "id greater
+than the last" or with SKIP LOCKED loses or reorders rows; reading a shard's rows in order under its lock, and
+deleting after the acknowledgement, does neither.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+from prometheus_client import Counter, Gauge, Histogram
+
+from chassis import outbox, telemetry
+from chassis.actuator import Health
+from chassis.db import Database, connect
+from chassis.errors import Unavailable
+from chassis.kafka import KafkaProducer
+from chassis.settings import DatabaseSettings, KafkaSettings
+
+log = telemetry.logger(__name__)
+
+DEPTH = Gauge("outbox_messages", "Events that wait for Kafka")
+OLDEST = Gauge("outbox_oldest_seconds", "Age of the oldest event that waits")
+PUBLISHED = Counter("outbox_published_total", "Events that Kafka acknowledged", ["topic"])
+FAILED = Counter("outbox_failures_total", "Passes that ended early")
+LATENCY = Histogram(
+    "outbox_publish_seconds",
+    "From the row's transaction to the acknowledgement",
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 60, 600),
+)
+
+SHARDS = 8
+POLL_SECONDS = 0.5
+CLAIM_SECONDS = 2.0
+BATCH = 500
+LOCK_CLASS = 0x0B0C
+
+_SHARD = f"(hashtextextended(aggregate_id::text, 0) & {SHARDS - 1})"
+_READ = f"""
+    SELECT id, event_id, aggregate_id, topic, key, type, payload, headers, created_at
+    FROM outbox WHERE {_SHARD} = ANY($1::bigint[]) ORDER BY id LIMIT {BATCH}
+"""  # noqa: S608 - constants
+_DELETE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
+_WAITING = "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM outbox"
+
+
+class Relay:
+    """A part of role "relay"."""
+
+    name = "relay"
+    role = "relay"
+    critical = False
+
+    def __init__(self, settings: Any, database: Database, producer: KafkaProducer) -> None:
+        self._database_settings: DatabaseSettings = settings
+        self._kafka_settings: KafkaSettings = settings
+        self._wake = outbox.waker(database)
+        self._producer = producer
+        self._shards: set[int] = set()
+        self._claimed = float("-inf")
+        self._told = float("-inf")
+        self._connection: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Runs in the background."""
+        self._task = asyncio.create_task(self._run(), name="relay")
+
+    async def stop(self) -> None:
+        """Ends; its shards are free at once."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._let_go()
+
+    async def health(self) -> Health:
+        """Up while it has a connection; how many shards it owns."""
+        up = self._connection is not None and not self._connection.is_closed()
+        return Health(up=up, details={"shards": len(self._shards)})
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            self._wake.clear()
+            try:
+                while await self._pass() >= BATCH:
+                    pass
+                failures = 0
+            except (Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                failures += 1
+                FAILED.inc()
+                log.warning("the relay will try again", error=type(error).__name__, failures=failures)
+                await self._let_go()
+                await asyncio.sleep(min(5.0, 0.1 * 2 ** min(failures, 6)))
+                continue
+            await self._rest()
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            await self._tell()
+
+    async def _pass(self) -> int:
+        """Sends what waits in our shards; how many rows were read."""
+        await self._producer.ready()
+        if self._connection is None or self._connection.is_closed():
+            self._shards, self._claimed = set(), float("-inf")
+            self._connection = await connect(self._database_settings)
+        await self._claim()
+        rows = await self._connection.fetch(_READ, sorted(self._shards)) if self._shards else []
+        if rows:
+            await self._forward(rows)
+        return len(rows)
+
+    async def _claim(self) -> None:
+        """Takes free shards from time to time; keeps a fair share where other relays are there too."""
+        if time.monotonic() - self._claimed < CLAIM_SECONDS or len(self._shards) == SHARDS:
+            return
+        self._claimed = time.monotonic()
+        for shard in range(SHARDS):
+            if shard not in self._shards:
+                query = "SELECT pg_try_advisory_lock($1::int, $2::int)"
+                if await self._connection.fetchval(query, LOCK_CLASS, shard):
+                    self._shards.add(shard)
+
+    async def _forward(self, rows: Sequence[Any]) -> None:
+        """Sends without waiting in between.
+
+        Deletes what was acknowledged before the first failure of each aggregate.
+        """
+        sending = [(row, await self._send(row)) for row in rows]
+        results = await asyncio.gather(*(future for _, future in sending), return_exceptions=True)
+        failed: set[Any] = set()
+        done: list[Any] = []
+        for row, result in zip(rows, results, strict=True):
+            if isinstance(result, BaseException) or row["aggregate_id"] in failed:
+                failed.add(row["aggregate_id"])
+            else:
+                done.append(row)
+        await self._connection.execute(_DELETE, [row["id"] for row in done])
+        self._count(done)
+        if failed:
+            raise Unavailable("kafka")
+
+    async def _send(self, row: Any) -> "asyncio.Future[object]":
+        value = None if row["payload"] is None else orjson.dumps(row["payload"])
+        headers = [(name, text.encode()) for name, text in row["headers"].items()]
+        topic = self._kafka_settings.kafka_topic_prefix + row["topic"]
+        return await self._producer.enqueue(topic, row["key"].encode(), value, headers)
+
+    def _count(self, rows: Sequence[Any]) -> None:
+        now = time.time()
+        for row in rows:
+            PUBLISHED.labels(row["topic"]).inc()
+            LATENCY.observe(max(0.0, now - row["created_at"].timestamp()))
+            with telemetry.message_context(row["headers"]):
+                log.info("event published", topic=row["topic"], type=row["type"], event_id=str(row["event_id"]))
+
+    async def _tell(self) -> None:
+        if time.monotonic() - self._told > 5 and self._connection is not None:
+            self._told = time.monotonic()
+            depth, oldest = await self._connection.fetchrow(_WAITING)
+            DEPTH.set(depth)
+            OLDEST.set(oldest)
+
+    async def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        self._shards = set()
+        if connection is not None:
+            connection.terminate()
