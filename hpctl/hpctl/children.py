@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from hpctl.embedded.process import dying_with_parent
+
 CAN_FORK = sys.platform == "linux"
 _LARGEST_LOG = 10 * 1024 * 1024
 _SET_DEATH_SIGNAL, _SET_NAME = 1, 15  # prctl(2)
@@ -138,7 +140,7 @@ class Module:
     def _spawn(self) -> Running:
         with self.log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", self._package, *self._words],
+                dying_with_parent([sys.executable, "-m", self._package, *self._words]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -184,6 +186,7 @@ def _become(name: str, parent: int, environ: Mapping[str, str], log: Path) -> No
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, descriptor in ((nothing, 0), (target, 1), (target, 2)):
         os.dup2(source, descriptor)
+    sys.stdout, sys.stderr = (os.fdopen(each, "w", buffering=1, closefd=False) for each in (1, 2))
     # The supervisor's own files stay its own: its lock must be free, and its progress pipe closed, when it is gone.
     os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 65_536 else 65_536)
     os.environ.clear()

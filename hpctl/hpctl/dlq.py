@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord, TopicPartition
-from chassis.consumer import REPLAY_GROUP
-from chassis.deadletters import HEADER, SUFFIX
+from chassis.deadletters import HEADER, REPLAY_GROUP, SUFFIX
 from rich.table import Table
 
 from hpctl.kafka import Log, connected
@@ -67,10 +66,10 @@ async def show_messages(layout: Layout, topic: str, *, body: bool) -> None:
 async def replay(layout: Layout, topic: str, count: int) -> int:
     """Write the oldest messages to the topic they came from, byte for byte; how many were written.
 
-    A header names the group that is to handle them: consumers of other groups pass them over, so that nothing takes
-    effect twice there. In its own group the message is safe to repeat (version guard or inbox), and so a crash between
-    writing and deleting only repeats it. On a compacted topic the last message of a key is the one that stays for ever:
-    where a newer one exists it is written again behind the replayed one, or a rebuild would see the past.
+    A header names the group that is to handle them; no other group puts them aside a second time. What a group has
+    handled it may read again without effect (version guard or inbox), and so a crash between writing and deleting only
+    repeats a message. On a compacted topic the last message of a key is the one that stays for ever: where a newer one
+    exists it is written again behind the replayed one, or a rebuild would see the past.
     """
     async with connected(layout) as log:
         done = 0
@@ -79,8 +78,9 @@ async def replay(layout: Layout, topic: str, count: int) -> int:
                 break
             letter = DeadLetter.of(record)
             newest = await _newer(layout, letter)
-            for each in (record, newest) if newest else (record,):
-                await log.append(letter.source.topic, letter.source.partition, each.key, each.value, letter.headers)
+            await log.append(letter.source, record.key, record.value, letter.headers)
+            if newest is not None:
+                await log.append(letter.source, newest.key, newest.value, newest.headers)
             await log.delete_before(TopicPartition(topic, record.partition), record.offset + 1)
             done += 1
         return done

@@ -26,8 +26,9 @@ def environment(layout: Layout, service: Service) -> dict[str, str]:
         **_servers(layout),
         **_neighbours(layout),
         **(_database(layout, service) if service.database_port else {}),
+        # The gateway's forwarded headers are believed, so that links lead back through it; it believes nobody's.
+        **({} if service.name == "api-gateway" else {"TRUSTED_PROXIES": "127.0.0.1/32"}),
         "HOST": "127.0.0.1",
-        "SERVICE_NAME": service.name,
     }
 
 

@@ -24,8 +24,8 @@ class Log:
 
     async def bounds(self, topic: str) -> dict[TopicPartition, tuple[int, int]]:
         """The first offset and the one after the last, of each partition."""
-        await self._reader.topics()  # fetches the metadata that the next line reads
-        partitions = [TopicPartition(topic, each) for each in sorted(self._reader.partitions_for_topic(topic) or ())]
+        described = await self._admin.describe_topics([topic])
+        partitions = [TopicPartition(topic, each["partition"]) for each in described[0]["partitions"]]
         first = await self._reader.beginning_offsets(partitions)
         end = await self._reader.end_offsets(partitions)
         return {partition: (first[partition], end[partition]) for partition in partitions}
@@ -43,10 +43,10 @@ class Log:
             first = await self._reader.position(partition)
 
     async def append(
-        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
+        self, to: TopicPartition, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
     ) -> None:
         """Write one message and wait until the brokers have it."""
-        await self._writer.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers))
+        await self._writer.send_and_wait(to.topic, value, key=key, partition=to.partition, headers=list(headers))
 
     async def delete_before(self, partition: TopicPartition, offset: int) -> None:
         """Delete a partition's messages up to an offset, which stays."""
