@@ -1,15 +1,12 @@
 """The warm parent: it starts the servers, imports every service once, forks them, and keeps all of it running."""
 
-import contextlib
 import fcntl
 import gc
 import importlib
 import os
-import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hpctl import state
@@ -22,10 +19,10 @@ from hpctl.environment import environment
 from hpctl.layout import SERVICES, Failure, Layout
 from hpctl.probe import answers
 from hpctl.progress import Progress
-from hpctl.watched import Watched
+from hpctl.signals import stop_signals
+from hpctl.watched import Watched, end
 
 _STEP_SECONDS = 60.0
-_STOP_SECONDS = 10.0
 
 
 class Supervisor:
@@ -156,45 +153,6 @@ def import_services() -> None:
     gc.disable()  # a collection in the middle of imports only costs time
     for service in SERVICES:
         importlib.import_module(f"{service.package}.main")
-
-
-def end(children: Sequence[Child]) -> None:
-    """Ask all of them to end, side by side; kill those that do not."""
-    for child in children:
-        child.terminate()
-    deadline = time.monotonic() + _STOP_SECONDS
-    while any(child.running for child in children) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    for child in children:
-        if child.running:
-            child.kill()
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[Callable[[float], bool]]:
-    """Yields a wait: it takes at most so many seconds, ends early on a signal, and says whether to stop."""
-    stopping = False
-
-    def stop(_number: int, _frame: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-
-    def wait(seconds: float) -> bool:
-        if select.select([reader], [], [], seconds)[0]:
-            os.read(reader, 4096)
-        return stopping
-
-    yield wait
-    signal.set_wakeup_fd(-1)
-    os.close(reader)
-    os.close(writer)
 
 
 def main() -> int:

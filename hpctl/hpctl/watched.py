@@ -1,11 +1,13 @@
 """A child that is started again when it ends, later and later while it keeps ending."""
 
 import time
+from collections.abc import Sequence
 
 from hpctl.children import Child
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0
 _STEADY_SECONDS = 20.0
+_STOP_SECONDS = 10.0
 
 
 class Watched:
@@ -39,3 +41,15 @@ class Watched:
     def due_in(self, now: float) -> float | None:
         """Seconds until the next start; None when none is waiting."""
         return None if self._due is None else max(0.0, self._due - now)
+
+
+def end(children: Sequence[Child]) -> None:
+    """Ask all of them to end, side by side; kill those that do not."""
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + _STOP_SECONDS
+    while any(child.running for child in children) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for child in children:
+        if child.running:
+            child.kill()
