@@ -8,9 +8,11 @@ from typing import Any
 import psutil
 
 
-def answers(port: int, path: str, timeout: float = 2.0) -> bool:
-    """Whether a GET on loopback is answered with 200."""
-    return fetch(port, path, timeout)[0] == 200
+def settled(port: int) -> bool:
+    """Whether a service says that it and everything it is connected to is UP."""
+    status, body = fetch(port, "/actuator/health")
+    components = body.get("components", {}) if isinstance(body, dict) else {}
+    return status == 200 and all(component.get("status") == "UP" for component in components.values())
 
 
 def fetch(port: int, path: str, timeout: float = 2.0) -> tuple[int, Any]:

@@ -17,7 +17,7 @@ from hpctl.embedded.process import Server, ServerError
 from hpctl.embedded.valkey import Valkey
 from hpctl.environment import environment
 from hpctl.layout import SERVICES, Failure, Layout
-from hpctl.probe import answers
+from hpctl.probe import settled
 from hpctl.progress import Progress
 from hpctl.signals import stop_signals
 from hpctl.watched import Watched, end
@@ -114,11 +114,11 @@ class Supervisor:
             self._watch(module)
         deadline = time.monotonic() + _STEP_SECONDS
         for service, module in services.items():
-            while not answers(self.layout.port(service.port), "/actuator/health/readiness"):
+            while not settled(self.layout.port(service.port)):
                 if not module.running:
                     raise Failure(f"{module.name} did not start: {module.last_words()} ({module.log})")
                 if time.monotonic() > deadline:
-                    raise Failure(f"{module.name} does not answer after {_STEP_SECONDS:.0f} s; see {module.log}")
+                    raise Failure(f"{module.name} is not UP after {_STEP_SECONDS:.0f} s; see {module.log}")
                 time.sleep(0.02)
 
     def _doors(self) -> Module:

@@ -74,6 +74,13 @@ def test_without_a_stack_nothing_is_wrong_and_nothing_is_claimed(nothing):
     assert "does not answer" in asked.stderr
 
 
+def test_routes_are_those_of_the_gateway(nothing):
+    from api_gateway.routes import ROUTES
+
+    printed = nothing("routes").stdout.splitlines()[1:]
+    assert [(line.split()[0], line.split()[1]) for line in printed] == [(r.path, r.upstream) for r in ROUTES]
+
+
 def test_the_doctor_examines_this_machine(nothing):
     done = nothing("doctor")
     assert done.returncode == 0, done.stdout

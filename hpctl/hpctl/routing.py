@@ -1,0 +1,21 @@
+"""The gateway's route table, printed from the data that it runs on."""
+
+from api_gateway.routes import ROUTES, Route
+from rich.table import Table
+
+from hpctl.report import console
+
+
+def show_routes() -> None:
+    """One line per route: where it leads, who may use it, and for how long the gateway waits."""
+    table = Table("path", "service", "seen there as", "needs", "limit", "deadline", box=None, header_style="dim")
+    for route in ROUTES:
+        seen = route.path.removeprefix(route.prefix)
+        table.add_row(route.path, route.upstream, seen, _needs(route), route.quota, f"{route.timeout:g} s")
+    console.print(table)
+
+
+def _needs(route: Route) -> str:
+    if not route.auth:
+        return "nothing"
+    return ", ".join(sorted(set(route.scopes.values()))) or "a token"
