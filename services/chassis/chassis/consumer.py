@@ -17,9 +17,10 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from prometheus_client import Counter, Histogram
 
 from chassis import inbox, telemetry
-from chassis.app import Health
+from chassis.actuator import Health
 from chassis.db import Database, Transaction
-from chassis.deadletters import REPLAY_GROUP, DeadLetters, Publishes
+from chassis.deadletters import REPLAY_GROUP, DeadLetters, DeadLetterTopic, Publishes, topic_of
+from chassis.kafka import ensure_topics
 from chassis.received import Received, headers, read
 from chassis.retries import Retries, Verdict, classify
 from chassis.settings import KafkaSettings
@@ -62,7 +63,7 @@ class Consumer:
         tuning: Tuning | None = None,
     ) -> None:
         self._tuning = tuning or Tuning()
-        self._servers = settings.kafka_bootstrap_servers
+        self._settings = settings
         self._prefix = settings.kafka_topic_prefix
         self._group = group
         self._database = database
@@ -117,8 +118,17 @@ class Consumer:
 
     async def _join(self) -> AIOKafkaConsumer:
         topics, group = [self._prefix + topic for topic in self._handlers], self._prefix + self._group
+        if self._settings.kafka_create_topics:
+            await ensure_topics(
+                self._settings, [DeadLetterTopic(topic_of(topic, self._group)) for topic in self._handlers]
+            )
         broker, subscriber = subscription(
-            self._servers, topics, group, handle=self._handle, failed=self._failed, tuning=self._tuning
+            self._settings.kafka_bootstrap_servers,
+            topics,
+            group,
+            handle=self._handle,
+            failed=self._failed,
+            tuning=self._tuning,
         )
         try:
             await broker.start()

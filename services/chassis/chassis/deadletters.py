@@ -1,6 +1,7 @@
 """Where messages go that can never be handled: whole, with the reason beside them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -31,6 +32,20 @@ class Publishes(Protocol):
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> object:
         """Send one message; raises when it was not acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterTopic:
+    """What chassis.kafka.ensure_topics needs to know about a dead-letter topic.
+
+    Letters are kept 14 days, and there is room for the largest message that another topic takes plus our headers.
+    """
+
+    name: str
+    partitions: int | None = 1
+    config: dict[str, str] = field(
+        default_factory=lambda: {"retention.ms": str(14 * 86_400_000), "max.message.bytes": "2097152"}
+    )
 
 
 def topic_of(topic: str, group: str) -> str:

@@ -115,6 +115,8 @@ class KafkaProducer:
                 linger_ms=self._settings.kafka_producer_linger_ms,
                 max_batch_size=self._settings.kafka_producer_batch_size,
                 request_timeout_ms=10_000,
+                # A dead letter is the largest message that the brokers take (1 MiB) and the headers that say why.
+                max_request_size=2_097_152,
                 metadata_max_age_ms=30_000,
             )
             try:

@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import Counter, Histogram
 
 from chassis import telemetry
-from chassis.app import Health
+from chassis.actuator import Health
 from chassis.errors import PlatformError
 from chassis.rpc import code_of
 

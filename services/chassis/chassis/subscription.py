@@ -12,6 +12,9 @@ from faststream.kafka.subscriber.usecase import DefaultSubscriber
 
 from chassis.retries import Backoff
 
+_log = logging.getLogger("chassis.faststream")
+_log.setLevel(logging.ERROR)  # at every start it warns that it creates no topics, which is how we want it
+
 Handle = Callable[[ConsumerRecord], Awaitable[None]]
 Failed = Callable[[KafkaMessage, Exception], Awaitable[None]]
 
@@ -55,7 +58,7 @@ def subscription(
         decoder=_record,
         apply_types=False,
         graceful_timeout=tuning.stop_seconds,
-        logger=logging.getLogger("chassis.faststream"),
+        logger=_log,
         log_level=logging.DEBUG,
     )
     subscriber = broker.subscriber(

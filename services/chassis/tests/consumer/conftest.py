@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from chassis.consumer import Consumer, Received, Tuning
 from chassis.db import Database, Statement, Transaction
 from chassis.kafka import KafkaProducer
@@ -81,7 +82,9 @@ class World:
         self.stack = AsyncExitStack()
 
     async def open(self) -> None:
-        self.producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap_servers, acks="all")
+        self.producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.kafka_bootstrap_servers, acks="all", max_request_size=2_097_152
+        )
         await self.producer.start()
         self.stack.push_async_callback(self.producer.stop)
         self.database = await self.part(Database(self.settings))
@@ -102,13 +105,12 @@ class World:
         environ = self.environ | {"KAFKA_TOPIC_PREFIX": self.prefix}
         return {"TEST_FOLDER": str(Path(__file__).parent), "TEST_SETTINGS": json.dumps(environ)}
 
-    async def topics(self, *names: str, partitions: int = 1, group: str = "group") -> None:
-        """The topics and their dead-letter topics of `group`."""
+    async def topics(self, *names: str, partitions: int = 1) -> None:
+        """The topics; consumers make their dead-letter topics."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap_servers)
         await admin.start()
         try:
-            dead = [NewTopic(f"{self.prefix}{name}.{group}.dlq", 1, 1) for name in names]
-            await admin.create_topics([NewTopic(self.prefix + name, partitions, 1) for name in names] + dead)
+            await admin.create_topics([NewTopic(self.prefix + name, partitions, 1) for name in names])
         finally:
             await admin.close()
 
@@ -168,6 +170,17 @@ class World:
             return [await reader.getone() for _ in range(end)]
         finally:
             await reader.stop()
+
+    async def retention(self, topic: str) -> timedelta:
+        """How long a topic keeps its messages."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap_servers)
+        await admin.start()
+        try:
+            [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, self.prefix + topic)])
+        finally:
+            await admin.close()
+        [(*_, settings)] = answer.resources
+        return timedelta(milliseconds=next(int(value) for name, value, *_ in settings if name == "retention.ms"))
 
     async def committed(self, topic: str, group: str = "group", partition: int = 0) -> int | None:
         """The group's committed offset."""

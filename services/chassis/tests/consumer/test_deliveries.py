@@ -213,12 +213,20 @@ async def test_what_is_no_event_is_dead_lettered_at_once(world: Any, value: byte
 @pytest.mark.contract("E11")
 async def test_a_large_poison_message_arrives_whole(world: Any) -> None:
     await world.topics("things")
-    poison = b"x" * 1_000_000
+    poison = b"x" * 1_048_400  # with its envelope the most that a topic takes by default
     await world.send("things", poison, world.message(1))
     async with world.consuming({"things": world.write}):
         await eventually(async_effects(world, [1]))
         [letter] = await world.dead_letters("things")
     assert letter.value == poison
+
+
+@pytest.mark.contract("D16")
+async def test_dead_letters_are_kept_14_days(world: Any) -> None:
+    await world.topics("things")
+    async with world.consuming({"things": world.write}) as consumer:
+        await eventually(lambda: consumer._kafka)
+        assert await world.retention("things.group.dlq") == timedelta(days=14)
 
 
 async def test_data_of_the_wrong_shape_is_dead_lettered_without_quoting_it(world: Any) -> None:

@@ -72,13 +72,14 @@ async def test_a_scheduled_retry_is_progress(world: Any) -> None:
 
 async def test_a_broker_that_does_not_answer_is_no_reason_for_a_restart(world: Any, kafka: Any) -> None:
     await world.topics("things")
-    async with world.consuming({"things": world.write}) as consumer:
+    async with world.consuming({"things": world.write}, tuning=world.tuned(stall_seconds=3.0)) as consumer:
         await settled(world, consumer)
         fall_silent(world, consumer)
         await world.send("things", world.message(1))
         kafka.pause()
         try:
-            await outlasts(consumer, 4)
+            await outlasts(consumer, 5)
         finally:
             kafka.resume()
+        await outlasts(consumer, 1.2)
         await eventually(lambda: not consumer.alive(), within=30)
