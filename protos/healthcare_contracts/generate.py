@@ -19,8 +19,8 @@ def grpc_code(into: Path) -> None:
     """Generates the gRPC code of billing_service.proto into a folder."""
     from grpc_tools import protoc
 
-    arguments = ["protoc", f"-I{PROTO.parent}", f"--python_out={into}", f"--pyi_out={into}", f"--
-    grpc_python_out={into}"]
+    arguments = ["protoc", f"-I{PROTO.parent}", f"--python_out={into}", f"--pyi_out={into}"]
+    arguments.append(f"--grpc_python_out={into}")
     if protoc.main([*arguments, str(PROTO)]):
         raise SystemExit("protoc failed")
     stub = into / "billing_service_pb2_grpc.py"
