@@ -1,0 +1,177 @@
+"""The request's header fields: what decides framing and identity is read here, the rest is passed on as it came.
+
+The policy (RFC 9112 sections 3.2, 6 and 7; RFC 9110 section 7.6.1): one Host, one length, never length and chunked
+together, hop-by-hop fields and those that Connection names stay behind, and nobody but a trusted proxy says who a
+client is.
+"""
+
+import re
+from collections.abc import Callable
+
+from api_gateway.grammar import MAX_FIELDS
+from api_gateway.problems import Refused
+
+_HOST = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_LENGTH = re.compile(rb"[0-9]{1,15}")
+_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+_TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+
+HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding"
+    b" upgrade http2-settings expect".split()
+)
+_IDENTITY = re.compile(
+    rb"forwarded|x-forwarded-.+|x-real-ip|x-client-ip|true-client-ip|x-original-.+|x-rewrite-url|x-http-method.*"
+    rb"|x-(?:auth|authenticated|remote|user|principal|role|subject|scope)s?(?:-.+)?|remote-user"
+)
+
+
+class Fields:
+    """A block of header fields, read once; equal blocks of one connection share it."""
+
+    __slots__ = (
+        "acrh", "acrm", "authorization", "chunked", "close", "expect", "forwarded_for", "host",
+        "identity", "length", "named", "onward", "origin", "passed", "prefix", "proto", "request_id", "seen", "trace",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.host: bytes | None = None
+        self.length: int | None = None
+        self.chunked = False
+        self.close: bool | None = None  # what Connection says, None when it says neither
+        self.expect = False
+        self.authorization: bytes | None = None
+        self.origin: bytes | None = None
+        self.acrm: bytes | None = None
+        self.acrh: bytes | None = None
+        self.request_id: bytes | None = None
+        self.trace: tuple[bytes, bytes] | None = None  # trace id and flags
+        self.forwarded_for: bytes | None = None  # the three below mean something from a trusted proxy only
+        self.proto: bytes | None = None
+        self.prefix: bytes | None = None
+        self.identity: list[bytes] = []
+        self.named: set[bytes] = set()
+        self.passed: bytes = b""
+        self.onward: bytes | None = None  # api_gateway.headers.forwarded, once it has been made
+        self.seen: set[bytes] = set()
+
+
+def parse_fields(block: bytes, minor: int) -> Fields:
+    """Read whole field lines that match the grammar. Raises Refused (400, 413, 417, 431)."""
+    fields = Fields()
+    lines = block.split(b"\r\n")
+    if len(lines) - 1 > MAX_FIELDS:
+        raise Refused(431, "there are too many header fields")
+    passed = []
+    for line in lines:
+        name, _, value = line.partition(b":")
+        name = name.lower()
+        read = _READERS.get(name)
+        if read is not None:
+            read(fields, value.strip(b" \t"))
+        elif name in HOP_BY_HOP or not name:
+            continue
+        elif _IDENTITY.fullmatch(name.replace(b"_", b"-")):
+            fields.identity.append(line + b"\r\n")
+        elif b"_" not in name:  # a service may read an underscore as a hyphen
+            passed.append((name, line))
+    fields.passed = b"".join(line + b"\r\n" for name, line in passed if name not in fields.named)
+    _check_framing(fields, minor)
+    return fields
+
+
+def _check_framing(fields: Fields, minor: int) -> None:
+    if fields.chunked and (fields.length is not None or minor == 0):
+        raise Refused(400, "the length of the body is ambiguous")
+    if minor and fields.host is None:
+        raise Refused(400, "there is no Host")
+
+
+def _once(fields: Fields, name: bytes) -> None:
+    if name in fields.seen:
+        raise Refused(400, f"{name.decode()} is given twice")
+    fields.seen.add(name)
+
+
+def _host(fields: Fields, value: bytes) -> None:
+    _once(fields, b"Host")
+    if _HOST.fullmatch(value) is None:
+        raise Refused(400, "Host is malformed")
+    fields.host = value
+
+
+def _content_length(fields: Fields, value: bytes) -> None:
+    _once(fields, b"Content-Length")
+    if _LENGTH.fullmatch(value) is None:
+        raise Refused(400, "Content-Length is malformed")
+    fields.length = int(value)
+
+
+def _transfer_encoding(fields: Fields, value: bytes) -> None:
+    _once(fields, b"Transfer-Encoding")
+    if value.lower() != b"chunked":
+        raise Refused(400, "this transfer coding is unknown")
+    fields.chunked = True
+
+
+def _connection(fields: Fields, value: bytes) -> None:
+    names = {part.strip(b" \t").lower() for part in value.split(b",")}
+    if b"close" in names:
+        fields.close = True
+    elif b"keep-alive" in names and fields.close is None:
+        fields.close = False
+    fields.named |= names
+
+
+def _expect(fields: Fields, value: bytes) -> None:
+    if value.lower() != b"100-continue":
+        raise Refused(417, "only 100-continue can be expected")
+    fields.expect = True
+
+
+def _authorization(fields: Fields, value: bytes) -> None:
+    _once(fields, b"Authorization")
+    fields.authorization = value
+
+
+def _origin(fields: Fields, value: bytes) -> None:
+    _once(fields, b"Origin")
+    fields.origin = value
+
+
+def _request_id(fields: Fields, value: bytes) -> None:
+    doubtful = b"x-request-id" in fields.seen or _REQUEST_ID.fullmatch(value) is None
+    fields.seen.add(b"x-request-id")
+    fields.request_id = None if doubtful else value
+
+
+def _traceparent(fields: Fields, value: bytes) -> None:
+    matched = None if b"traceparent" in fields.seen else _TRACEPARENT.fullmatch(value)
+    fields.seen.add(b"traceparent")
+    fields.trace = (matched[1], matched[2]) if matched else None
+
+
+def _forwarded_for(fields: Fields, value: bytes) -> None:
+    fields.forwarded_for = value if fields.forwarded_for is None else fields.forwarded_for + b", " + value
+
+
+def _keep(attribute: str) -> Callable[[Fields, bytes], None]:
+    return lambda fields, value: setattr(fields, attribute, value)
+
+
+_READERS: dict[bytes, Callable[[Fields, bytes], None]] = {
+    b"host": _host,
+    b"content-length": _content_length,
+    b"transfer-encoding": _transfer_encoding,
+    b"connection": _connection,
+    b"expect": _expect,
+    b"authorization": _authorization,
+    b"origin": _origin,
+    b"x-request-id": _request_id,
+    b"traceparent": _traceparent,
+    b"x-forwarded-for": _forwarded_for,
+    b"x-forwarded-proto": _keep("proto"),
+    b"x-forwarded-prefix": _keep("prefix"),
+    b"access-control-request-method": _keep("acrm"),
+    b"access-control-request-headers": _keep("acrh"),
+}

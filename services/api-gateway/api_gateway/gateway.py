@@ -1,0 +1,145 @@
+"""The data plane as one part of the process: what its connections share, and the watch over their deadlines."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from email.utils import formatdate
+
+from chassis.actuator import Health
+from chassis.breaker import State
+from chassis.http import Draining
+
+from api_gateway import metrics
+from api_gateway.accesslog import AccessLog
+from api_gateway.admission import Admission, Tokens
+from api_gateway.cors import Cors
+from api_gateway.downstream import Downstream
+from api_gateway.exchange import Exchange
+from api_gateway.headers import Security, forwarded, request_head
+from api_gateway.limits import Limiter
+from api_gateway.pool import Pool
+from api_gateway.redis_link import RedisLink
+from api_gateway.routes import Route, RouteTable
+from api_gateway.settings import Settings
+from api_gateway.trust import Trust
+
+OWN_PAGE_SECONDS = 10.0
+
+
+class Gateway:
+    """Starts and stops with the application; health shows the breakers."""
+
+    name = "upstreams"
+    role: str | None = None
+    critical = False
+
+    def __init__(
+        self, settings: Settings, link: RedisLink, tokens: Tokens, permissions: Mapping[str, frozenset[str]]
+    ) -> None:
+        self.settings = settings
+        self.routes = RouteTable()
+        self.trust = Trust(settings.trusted_proxies)
+        self.cors = Cors(settings.cors_allowed_origins)
+        self.security = Security(settings.hsts, settings.x_xss_protection)
+        self.admission = Admission(settings, Limiter(link), tokens, self.cors, self.routes, permissions)
+        self.pools = {
+            name: Pool(
+                name,
+                url,
+                concurrency=settings.upstream_concurrency,
+                connect_seconds=settings.upstream_connect_seconds,
+            )
+            for name, url in settings.upstream_urls.items()
+        }
+        self.drain = Draining()
+        self.date = b""
+        self._log = AccessLog(settings.service_name, settings.log_level in {"debug", "info"})
+        self._open: set[Downstream] = set()
+        self._by_address: Counter[str] = Counter()
+        self._watch: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Begin to watch."""
+        self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
+        timeouts = (self.settings.header_timeout_seconds, self.settings.body_timeout_seconds)
+        self._every = min(0.25, *(each / 4 for each in timeouts))
+        self._sweep()
+
+    async def stop(self) -> None:
+        """Let go of all connections."""
+        if self._watch is not None:
+            self._watch.cancel()
+        for pool in self.pools.values():
+            pool.close()
+        self._log.flush()
+
+    async def health(self) -> Health:
+        """Up while no breaker is open."""
+        states = {name: pool.breaker.state for name, pool in self.pools.items()}
+        return Health(State.OPEN not in states.values(), {name: state.value for name, state in states.items()})
+
+    @property
+    def draining(self) -> bool:
+        """Whether every answer is the last one on its connection."""
+        return self.drain.now
+
+    def enter(self, client: Downstream) -> bool:
+        """Count a connection in; False when there are too many."""
+        self._open.add(client)
+        self._by_address[client.peer] += 1
+        metrics.CONNECTIONS["open"] += 1
+        welcome = (
+            len(self._open) <= self.settings.max_connections
+            and self._by_address[client.peer] <= self.settings.max_connections_per_address
+        )
+        metrics.CONNECTIONS["accepted" if welcome else "turned_away"] += 1
+        return welcome
+
+    def leave(self, client: Downstream) -> None:
+        """Count it out."""
+        self._open.discard(client)
+        metrics.CONNECTIONS["open"] -= 1
+        self._by_address[client.peer] -= 1
+        if self._by_address[client.peer] <= 0:
+            del self._by_address[client.peer]
+
+    def patience(self, route: Route | None) -> float:
+        """Seconds until an answer has to begin."""
+        if route is None:
+            return OWN_PAGE_SECONDS
+        return self.settings.upstream_timeout_seconds or route.timeout
+
+    def request_head(self, exchange: Exchange) -> bytes:
+        """The head of a request for its service."""
+        fields, route, peer = exchange.fields, exchange.route, exchange.client.peer
+        assert route is not None
+        trusted = self.trust.trusts(peer)
+        if fields.onward is None:
+            fields.onward = forwarded(fields, peer, b"http", trusted)
+        prefix = fields.prefix.rstrip(b"/") if trusted and fields.prefix else b""
+        return request_head(exchange, self.pools[route.upstream].authority, fields.onward, prefix)
+
+    def record(self, exchange: Exchange, upstream: str) -> None:
+        """Count and log an exchange that is over."""
+        seconds = self.now() - exchange.started
+        metrics.stats(exchange.label).count(exchange.method, exchange.status, seconds)
+        self._log.write(
+            method=exchange.method,
+            route=exchange.label,
+            status=exchange.status,
+            seconds=seconds,
+            upstream=upstream,
+            request_id=exchange.trace.request_id,
+            trace=exchange.trace.trace_id,
+        )
+
+    def _sweep(self) -> None:
+        now = self.now()
+        self._watch = self._loop.call_later(self._every, self._sweep)
+        self.date = f"Date: {formatdate(usegmt=True)}\r\n".encode()
+        for client in [client for client in self._open if client.deadline <= now]:
+            client.expire()
+        for pool in self.pools.values():
+            pool.sweep(now)
+        self._log.flush()

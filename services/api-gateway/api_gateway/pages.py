@@ -1,0 +1,95 @@
+"""The gateway's own pages: the index of documents at / and the services' OpenAPI documents under /api-docs."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+from chassis.errors import NotFound, Unavailable
+from chassis.http import JsonResponse
+from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import MutableHeaders
+from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api_gateway.fetch import Fetch
+from api_gateway.routes import Upstream
+
+if TYPE_CHECKING:
+    from api_gateway.gateway import Gateway
+
+DOCUMENTS: dict[str, tuple[Upstream, str]] = {
+    "patients": ("patient-service", "/api"),
+    "appointments": ("appointment-service", "/api"),
+    "auth": ("auth-service", "/"),
+    "billing": ("billing-service", "/api"),
+    "analytics": ("analytics-service", "/api"),
+}
+
+_INDEX = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Healthcare platform</title>
+<h1>Healthcare platform</h1>
+<p>Log in with <code>POST /auth/login</code>,
+then send <code>Authorization: Bearer &lt;token&gt;</code> to <code>/api/…</code>.</p>
+<h2>OpenAPI documents</h2>
+<ul>{documents}</ul>
+<p><a href="/actuator/health">health</a></p>
+</html>
+"""
+
+
+def _gateway(request: Request) -> "Gateway":
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+Plane = Annotated[Any, Depends(_gateway)]
+
+
+def router(documents: bool) -> APIRouter:
+    """The routes; without `documents` there are no /api-docs."""
+    pages = APIRouter(include_in_schema=False)
+    pages.add_api_route("/", _index(documents), methods=["GET"])
+    if documents:
+        pages.add_api_route("/api-docs/{name}", document, methods=["GET"])
+    return pages
+
+
+def _index(documents: bool) -> Any:
+    listed = "".join(f'<li><a href="/api-docs/{name}">{name}</a></li>' for name in DOCUMENTS) if documents else ""
+    page = HTMLResponse(_INDEX.format(documents=listed))
+
+    async def index() -> HTMLResponse:
+        return page
+
+    return index
+
+
+async def document(name: str, gateway: Plane) -> JsonResponse:
+    """The OpenAPI document of a service, with the path that leads to it through the gateway."""
+    if name not in DOCUMENTS:
+        raise NotFound("document")
+    upstream, prefix = DOCUMENTS[name]
+    status, body = await Fetch(gateway.pools[upstream], "/openapi.json").run()
+    if status != 200:
+        raise Unavailable(upstream)
+    return JsonResponse(orjson.loads(body) | {"servers": [{"url": prefix}]})
+
+
+class SecurityHeaders:
+    """Adds what every answer carries to those of the web framework."""
+
+    def __init__(self, app: ASGIApp, lines: bytes) -> None:
+        self._app = app
+        pairs = (line.split(b": ", 1) for line in lines.split(b"\r\n") if line)
+        self._headers = [(name.decode(), value.decode()) for name, value in pairs]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers:
+                    headers[name] = value
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

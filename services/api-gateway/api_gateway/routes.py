@@ -1,0 +1,82 @@
+"""The route table, as data: what the gateway lets through, where to, for whom, how often and for how long.
+
+Paths are prefixes of whole segments; a service's `/actuator` is behind none of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+OWN_PAGES = ("/", "/actuator", "/api-docs", "/docs", "/openapi.json")
+
+Upstream = Literal["patient-service", "appointment-service", "auth-service", "billing-service", "analytics-service"]
+
+
+def _reads(permission: str) -> dict[str, str]:
+    return dict.fromkeys(("GET", "HEAD", "OPTIONS"), permission)
+
+
+def _writes(permission: str) -> dict[str, str]:
+    return dict.fromkeys(("POST", "PUT", "PATCH", "DELETE"), permission)
+
+
+@dataclass(frozen=True)
+class Route:
+    """`prefix` is the part of the path that the service does not see; `timeout` (s) runs until its answer begins."""
+
+    name: str
+    path: str
+    upstream: Upstream
+    prefix: str = ""
+    auth: bool = True
+    scopes: Mapping[str, str] = field(default_factory=dict)  # method → permission; none: any valid token
+    quota: str = "default"
+    timeout: float = 10.0
+    exact: bool = False
+
+
+ROUTES = (
+    Route(
+        "patients",
+        "/api/patients",
+        "patient-service",
+        "/api",
+        scopes=_reads("patients:read") | _writes("patients:write") | {"DELETE": "patients:delete"},
+    ),
+    Route(
+        "appointments",
+        "/api/appointments",
+        "appointment-service",
+        "/api",
+        scopes=_reads("appointments:read") | _writes("appointments:write"),
+    ),
+    Route("analytics", "/api/analytics", "analytics-service", "/api", scopes=_reads("analytics:read")),
+    Route("billing", "/api/billing", "billing-service", "/api", scopes=_reads("billing:read")),
+    Route("auth", "/auth", "auth-service", auth=False, quota="auth"),
+    Route("jwks", "/.well-known/jwks.json", "auth-service", auth=False, exact=True),
+)
+
+
+class RouteTable:
+    """Finds the route of a path by its first one or two segments."""
+
+    def __init__(self, routes: tuple[Route, ...] = ROUTES) -> None:
+        self._routes = {route.path.encode(): route for route in routes}
+        self._own = frozenset(page.encode() for page in OWN_PAGES)
+
+    def find(self, path: bytes) -> Route | None:
+        """The route, or None."""
+        first = path.find(b"/", 1)
+        if first < 0:
+            return self._routes.get(path)
+        route = self._routes.get(path[:first])
+        if route is None:
+            second = path.find(b"/", first + 1)
+            route = self._routes.get(path if second < 0 else path[:second])
+        return None if route is not None and route.exact and len(path) != len(route.path) else route
+
+    def is_own(self, path: bytes) -> bool:
+        """Whether the gateway answers this page itself."""
+        first = path.find(b"/", 1)
+        return (path if first < 0 else path[:first]) in self._own
