@@ -9,6 +9,7 @@ from chassis.consumer import Received
 from chassis.db import Transaction
 from chassis.errors import Unavailable
 from chassis.testing import eventually
+from prometheus_client import REGISTRY
 
 
 async def settled(world: Any, consumer: Any) -> None:
@@ -76,10 +77,12 @@ async def test_a_broker_that_does_not_answer_is_no_reason_for_a_restart(world: A
         await settled(world, consumer)
         fall_silent(world, consumer)
         await world.send("things", world.message(1))
+        labels = {"group": "group", "topic": "things", "partition": "0"}
+        await eventually(lambda: REGISTRY.get_sample_value("consumer_lag", labels) == 1)
         kafka.pause()
         try:
             await outlasts(consumer, 5)
         finally:
             kafka.resume()
-        await outlasts(consumer, 1.2)
+        await outlasts(consumer, 1)
         await eventually(lambda: not consumer.alive(), within=30)
