@@ -1,0 +1,231 @@
+"""An event exists if and only if its row does, and reaches Kafka in the order of its aggregate's changes."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+import sqlalchemy as sa
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from chassis import outbox
+from chassis.db import Database, Statement
+from chassis.events import Event
+from chassis.kafka import KafkaProducer, ensure_topics
+from chassis.outbox import OutboxMessage
+from chassis.relay import Relay
+from chassis.settings import DatabaseSettings, KafkaSettings, ServiceSettings
+from chassis.testing import eventually
+from sqlmodel import Field, SQLModel
+
+TOPIC = "thing.changed"
+
+
+class Settings(ServiceSettings, DatabaseSettings, KafkaSettings):
+    service_name = "relay-test"
+    port: int = 0
+
+
+class Thing(SQLModel, table=True):
+    __tablename__ = "thing"
+
+    id: uuid.UUID = Field(primary_key=True)
+    version: int
+
+
+TOUCH = Statement(
+    sa.update(Thing)
+    .where(Thing.id == sa.bindparam("thing"))
+    .values(version=Thing.version + 1)
+    .returning(Thing.version)
+)
+CREATE = Statement(sa.insert(Thing).values(id=sa.bindparam("id"), version=sa.bindparam("version")))
+
+
+@dataclass(frozen=True)
+class Topic:
+    name: str
+    partitions: int | None = 3
+    config: dict[str, str] = field(default_factory=dict)
+
+
+def changed(thing: uuid.UUID, version: int, data: dict[str, Any] | None) -> Event:
+    return Event("thing.changed", TOPIC, str(thing), "thing", thing, version, data)
+
+
+@pytest.fixture
+async def settings(
+    database_environ: dict[str, str], kafka_environ: dict[str, str], database_url: str
+) -> AsyncIterator[Settings]:
+    settings = Settings.from_environ(
+        database_environ | kafka_environ | {"KAFKA_TOPIC_PREFIX": f"t{uuid.uuid4().hex[:8]}."}
+    )
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DROP TABLE IF EXISTS outbox, thing")
+    for table in (OutboxMessage, Thing):
+        ddl = sa.schema.CreateTable(table.__table__).compile(dialect=sa.dialects.postgresql.dialect())
+        await connection.execute(str(ddl))
+    await connection.close()
+    await ensure_topics(settings, [Topic(TOPIC)])
+    yield settings
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    database = Database(settings)
+    await database.start()
+    yield database
+    await database.stop()
+
+
+class Relays:
+    """Relays as separate processes would be: each with its own pool, producer and connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.running: list[list[Any]] = []
+
+    async def add(self, database: Database | None = None) -> Relay:
+        database = database or Database(self.settings)
+        parts: list[Any] = [database, producer := KafkaProducer(self.settings)]
+        parts.append(relay := Relay(self.settings, database, producer))
+        for part in parts[1:] if database._pool else parts:
+            await part.start()
+        self.running.append(parts)
+        return relay
+
+    async def stop(self) -> None:
+        for parts in self.running:
+            for part in reversed(parts):
+                await part.stop()
+
+
+@pytest.fixture
+async def relays(settings: Settings) -> AsyncIterator[Relays]:
+    relays = Relays(settings)
+    yield relays
+    await relays.stop()
+
+
+async def everything(settings: Settings) -> list[Any]:
+    """All records of the topic; within a partition in order."""
+    reader = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await reader.start()
+    try:
+        topic = settings.kafka_topic_prefix + TOPIC
+        partitions = [TopicPartition(topic, number) for number in range(3)]
+        reader.assign(partitions)
+        ends = await reader.end_offsets(partitions)
+        for partition in partitions:
+            reader.seek(partition, 0)
+        records = [await reader.getone() for _ in range(sum(ends.values()))]
+        return records
+    finally:
+        await reader.stop()
+
+
+async def waiting(database: Database) -> int:
+    count = Statement(sa.select(sa.func.count()).select_from(OutboxMessage))
+    return int(await database.fetch_value(count))
+
+
+@pytest.mark.contract("P08", "D01", "E02", "E03", "E06")
+async def test_an_event_is_published_as_the_documented_envelope(settings, database, relays) -> None:
+    await relays.add(database)
+    thing = uuid.uuid4()
+    async with database.transaction() as tx:
+        await outbox.publish(tx, changed(thing, 1, {"colour": "blue"}))
+    records = await eventually(lambda: everything(settings))
+    assert records[0].key == str(thing).encode()
+    envelope = orjson.loads(records[0].value)
+    assert envelope.keys() == {"eventId", "type", "occurredAt", "data"}
+    assert uuid.UUID(envelope["eventId"])
+    assert envelope["occurredAt"].endswith("Z")
+    assert envelope["data"] == {"colour": "blue"}
+    headers = dict(records[0].headers)
+    assert headers.keys() >= {"x-request-id", "traceparent", "type"}
+    await eventually(lambda: _none_wait(database))
+
+
+async def _none_wait(database: Database) -> bool:
+    return await waiting(database) == 0
+
+
+async def test_no_event_without_its_row(settings, database, relays) -> None:
+    await relays.add(database)
+    with pytest.raises(RuntimeError):
+        async with database.transaction() as tx:
+            await outbox.publish(tx, changed(uuid.uuid4(), 1, {"state": "rolled back"}))
+            raise RuntimeError
+    async with database.transaction() as tx:
+        await outbox.publish(tx, changed(uuid.uuid4(), 1, {"state": "committed"}))
+    records = await eventually(lambda: everything(settings))
+    assert [orjson.loads(record.value)["data"]["state"] for record in records] == ["committed"]
+
+
+async def test_data_of_none_is_a_null_value(settings, database, relays) -> None:
+    await relays.add(database)
+    async with database.transaction() as tx:
+        await outbox.publish(tx, changed(uuid.uuid4(), 1, None))
+    records = await eventually(lambda: everything(settings))
+    assert records[0].value is None
+
+
+@pytest.mark.contract("D03", "E14")
+async def test_three_relays_and_fourteen_writers_lose_and_reorder_nothing(settings, database, relays) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    things = [uuid.uuid4() for _ in range(20)]
+    async with database.transaction() as tx:
+        for thing in things:
+            await tx.execute(CREATE, id=thing, version=0)
+    for _ in range(3):
+        await relays.add()
+
+    async def write(count: int) -> None:
+        for _ in range(count):
+            async with database.transaction() as tx:
+                thing = dice.choice(things)
+                version = await tx.fetch_value(TOUCH, thing=thing)
+                await outbox.publish(tx, changed(thing, version, {"version": version}))
+                await asyncio.sleep(dice.random() * 0.004)
+
+    await asyncio.gather(*(write(40) for _ in range(14)), _replace_relays(relays))
+    await eventually(lambda: _none_wait(database), within=30)
+    seen: dict[bytes, list[int]] = {}
+    for record in await everything(settings):
+        seen.setdefault(record.key, []).append(orjson.loads(record.value)["data"]["version"])
+    for versions in seen.values():
+        firsts = list(dict.fromkeys(versions))
+        assert firsts == list(range(1, len(firsts) + 1))
+    assert sum(len(set(versions)) for versions in seen.values()) == 14 * 40
+
+
+async def _replace_relays(relays: Relays) -> None:
+    """While everybody writes, the relay that owns all shards goes away and another takes over."""
+    await eventually(lambda: any(relay._shards for *_, relay in relays.running))
+    owner = next(parts for parts in relays.running if parts[-1]._shards)
+    await owner[-1].stop()
+    await eventually(lambda: any(relay._shards for *_, relay in relays.running if relay is not owner[-1]))
+
+
+@pytest.mark.contract("E09")
+async def test_kafka_may_be_away_while_events_are_written(settings, database, relays, kafka) -> None:
+    await relays.add(database)
+    await eventually(lambda: relays.running[0][-1]._shards)
+    kafka.stop()
+    try:
+        for version in range(1, 21):
+            async with database.transaction() as tx:
+                await outbox.publish(tx, changed(uuid.UUID(int=version % 4), version, {"version": version}))
+        assert await waiting(database) == 20
+    finally:
+        kafka.start()
+    await eventually(lambda: _none_wait(database), within=60)
+    records = await everything(settings)
+    assert {orjson.loads(record.value)["data"]["version"] for record in records} == set(range(1, 21))
