@@ -43,12 +43,14 @@ class DeadLetter:
 
 
 async def show_counts(layout: Layout) -> None:
-    """Print how many dead letters each topic holds."""
-    table = Table("dead-letter topic", "messages", box=None, header_style="dim", pad_edge=False)
+    """Print how many messages of each topic each group has put aside."""
+    table = Table("dead-letter topic", "messages", "topic", "group", box=None, header_style="dim", pad_edge=False)
     async with connected(layout) as log:
-        for topic in sorted(name for name in await log.topics() if name.endswith(SUFFIX)):
+        topics = await log.topics()
+        for topic in sorted(name for name in topics if name.endswith(SUFFIX)):
             count = sum(end - first for first, end in (await log.bounds(topic)).values())
-            table.add_row(topic, str(count))
+            source = max((name for name in topics if topic.startswith(f"{name}.")), key=len, default="")
+            table.add_row(topic, str(count), source, topic.removeprefix(f"{source}.").removesuffix(SUFFIX))
     console.print(table if table.row_count else "there is no dead-letter topic")
 
 

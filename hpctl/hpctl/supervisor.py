@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from hpctl import state
@@ -59,8 +60,13 @@ class Supervisor:
         with self.progress.step("databases", "one database and role per service"):
             names = [service.database for service in SERVICES if service.database_port]
             self.postgres.create_databases({name: state.password(self.layout, name) for name in names})
-        with self.progress.step("migrations", "schemas"):
-            self._migrate()
+        topics, migrations = self._topics(), self._migrations()
+        for module in (topics, *migrations):
+            module.launch()
+        with self.progress.step("topics", "on Kafka"):
+            finish([topics])
+        with self.progress.step("migrations", "of each service's schema"):
+            finish(migrations)
         with self.progress.step("services", "demo data, and " + ", ".join(service.name for service in SERVICES)):
             self._start_services()
         self.state.ready = True
@@ -82,24 +88,17 @@ class Supervisor:
         end(self.servers)
         (self.layout.directory / "state.json").unlink(missing_ok=True)
 
-    def _migrate(self) -> None:
-        migrations = [
+    def _topics(self) -> Module:
+        return Module("topics", "hpctl.topics", environment(self.layout, SERVICES[0]), self._log("topics"))
+
+    def _migrations(self) -> list[Module]:
+        return [
             Module(
                 service.name, service.package, environment(self.layout, service), self._log(service.name), ["migrate"]
             )
             for service in SERVICES
             if service.database_port
         ]
-        for migration in migrations:
-            migration.launch()
-        deadline = time.monotonic() + _STEP_SECONDS
-        for migration in migrations:
-            while migration.running:
-                if time.monotonic() > deadline:
-                    raise Failure(f"the migrations of {migration.name} take too long; see {migration.log}")
-                time.sleep(0.01)
-            if migration.code:
-                raise Failure(f"the migrations of {migration.name} failed: {migration.last_words()} ({migration.log})")
 
     def _start_services(self) -> None:
         gc.collect()
@@ -148,11 +147,24 @@ class Supervisor:
         return min([*waits, 1.0])
 
 
+def finish(modules: Sequence[Module]) -> None:
+    """Wait until each has done its work; Failure names the one that did not, and its log."""
+    deadline = time.monotonic() + _STEP_SECONDS
+    for module in modules:
+        while module.running:
+            if time.monotonic() > deadline:
+                raise Failure(f"the step before {module.name} can start takes too long; see {module.log}")
+            time.sleep(0.01)
+        if module.code:
+            raise Failure(f"{module.name}: {module.last_words()} ({module.log})")
+
+
 def import_services() -> None:
     """Import what the services run on, once: forked children share this memory."""
     gc.disable()  # a collection in the middle of imports only costs time
     for service in SERVICES:
         importlib.import_module(f"{service.package}.main")
+    importlib.import_module("chassis.kafka")
 
 
 def main() -> int:

@@ -160,3 +160,64 @@ def test_down_keeps_the_data_and_reset_forgets_it_beside_another_stack(running):
     assert second.hpctl("reset").returncode == 0
     assert not second.layout.directory.exists()
     assert running.well()
+
+
+@pytest.mark.contract("X10")
+def test_the_walkthrough_prints_each_step(running):
+    demo = running.hpctl("demo")
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    steps = ["log in", "create a patient", "update it", "book an appointment", "read it enriched", "billing", "count"]
+    places = [demo.stdout.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+def test_the_walkthrough_fails_where_the_platform_does(running):
+    billing = state.running(running.layout)
+    process = next(each.find() for each in billing.processes if each.name == "auth-service")
+    process.suspend()
+    try:
+        demo = running.hpctl("demo")
+    finally:
+        process.resume()
+    assert demo.returncode == 1
+    assert len(demo.stderr.splitlines()) == 1
+    assert "/auth/login" in demo.stderr
+
+
+@pytest.mark.contract("A06")
+async def test_billing_speaks_grpc_with_the_standard_health_service(running):
+    import grpc
+
+    request = b""  # HealthCheckRequest: the server as a whole
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{running.layout.port('BILLING_SERVICE_GRPC_PORT')}") as channel:
+        answer = await channel.unary_unary("/grpc.health.v1.Health/Check")(request, timeout=5)
+    assert answer == b"\x08\x01"  # status: SERVING
+
+
+@pytest.mark.contract("E11")
+async def test_poison_is_put_aside_for_each_group_and_can_be_discarded(running):
+    servers = f"127.0.0.1:{running.layout.port('KAFKA_PORT')}"
+    async with AIOKafkaProducer(bootstrap_servers=servers) as producer:
+        await producer.send_and_wait("patient.updated", b"\xff not json", key=b"poison")
+    dead = "patient.updated.appointments-cg.dlq"
+
+    def listed() -> bool:
+        return any(line.split()[:2] == [dead, "1"] for line in running.hpctl("dlq", "list").stdout.splitlines())
+
+    running.eventually(listed)
+    shown = running.hpctl("dlq", "show", dead).stdout
+    assert "dead-letter-group: appointments-cg" in shown
+    assert "not json" not in shown.replace("is not JSON", "")
+    assert running.hpctl("dlq", "discard", dead).stdout == f"discarded 1 of {dead}\n"
+
+
+def test_the_services_together_stay_small(running):
+    names = {service.name for service in SERVICES}
+    assert sum(row.memory_mib or 0 for row in running.rows() if row.name in names) <= 250
+
+
+async def test_a_token_comes_from_a_login(running):
+    done = running.hpctl("token")
+    assert done.returncode == 0
+    assert done.stdout.count(".") == 2
+    assert running.hpctl("token", "--password", "not this one").returncode == 1
