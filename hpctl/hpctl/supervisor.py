@@ -103,6 +103,7 @@ class Supervisor:
     def _start_services(self) -> None:
         gc.collect()
         gc.freeze()
+        gc.enable()
         services = {
             service: Module(service.name, service.package, environment(self.layout, service), self._log(service.name))
             for service in SERVICES

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from hpctl.children import Child
+from hpctl.embedded.process import ServerError
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0
 _STEADY_SECONDS = 20.0
@@ -35,7 +37,8 @@ class Watched:
         self._due = None
         self._started = now
         self.restarts += 1
-        self.child.launch()
+        with suppress(OSError, ServerError):  # it does not run then, and is due again later
+            self.child.launch()
         return True
 
     def due_in(self, now: float) -> float | None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Mapping
 from importlib import util
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from hpctl.embedded.process import Server, ServerError, dying_with_parent
 
 SUPERUSER = "postgres"
+_LEAVING_TRIES = 25
 
 
 def find_programs() -> Path:
@@ -101,6 +103,18 @@ class Postgres(Server):
         with socket.create_connection((self.host, self.port), timeout=1) as connection:
             connection.sendall(struct.pack("!i", len(body) + 4) + body)
             return connection.recv(1) == b"R"
+
+    def wait(self) -> None:
+        """As for every server; the processes of a killed predecessor get a moment to leave its shared memory."""
+        for _ in range(_LEAVING_TRIES):
+            try:
+                return super().wait()
+            except ServerError:
+                if self.running or "shared memory" not in self.log.read_text(errors="replace")[-1000:]:
+                    raise
+            time.sleep(0.2)
+            self.launch()
+        return super().wait()
 
     def execute(self, sql: str, database: str = "postgres") -> str:
         """Run statements as the superuser, outside a transaction; what psql prints. ServerError on failure."""
