@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -145,7 +145,12 @@ def _allowed(request: Request) -> list[str]:
 async def on_invalid(request: Request, error: Exception) -> Response:
     """Renders validation as 400, naming fields and never values."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
-    return problem(request, Invalid([_field_error(each) for each in error.errors()]))
+    return problem(request, invalid(error))
+
+
+def invalid(error: RequestValidationError | ValidationError) -> Invalid:
+    """What validation found, naming fields and never values."""
+    return Invalid([_field_error(each) for each in error.errors()])
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
