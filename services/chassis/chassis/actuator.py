@@ -40,9 +40,17 @@ class Part(Protocol):
     `alive() -> bool`: False asks for the process to be restarted.
     """
 
-    name: str
-    role: str | None
-    critical: bool
+    @property
+    def name(self) -> str:
+        """Its name among the components of /actuator/health."""
+
+    @property
+    def role(self) -> str | None:
+        """When it runs."""
+
+    @property
+    def critical(self) -> bool:
+        """Whether the service is of no use without it."""
 
     async def start(self) -> None:
         """Begin; what cannot be reached yet is not waited for unless the part is critical."""
