@@ -1,0 +1,41 @@
+"""What goes over billing's wires."""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from chassis import http
+from healthcare_contracts.billing_service_pb2 import CreateAccountRequest
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class AccountCreate(_Wire):
+    """Who an account is asked for. Name and address are checked and forgotten: billing keeps no personal data."""
+
+    patient_id: UUID
+    email: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^@\s]+@[^@\s]+$")
+    ]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+
+    @classmethod
+    def read(cls, request: CreateAccountRequest) -> Self:
+        """The checked request; raises Invalid."""
+        try:
+            return cls(patient_id=request.patientId, email=request.email, name=request.name)
+        except ValidationError as error:
+            raise http.invalid(error) from None
+
+
+class AccountRead(_Wire):
+    """A billing account: `{accountId,patientId,status,createdAt}`; the time is UTC."""
+
+    account_id: UUID
+    patient_id: UUID
+    status: str
+    created_at: datetime
