@@ -45,9 +45,10 @@ def start(layout: Layout, show: Callable[[Line], None]) -> None:
         with os.fdopen(reader, "rb") as source:
             for line in lines(source):
                 show(line)
-    except KeyboardInterrupt:
-        supervisor.terminate()
-        supervisor.wait(_STOP_SECONDS)
+    except BaseException as error:
+        if not isinstance(error, Failure):
+            supervisor.terminate()
+        supervisor.wait(_STOP_SECONDS)  # it has something to stop
         raise
     found = state.running(layout)
     if found is None or not found.ready:
