@@ -203,6 +203,7 @@ class RedisSettings(BaseSettings):
     redis_port: int = Field(6379, ge=1, le=65535, description="its port")
     redis_password: SecretStr | None = Field(None, description="its password, if it wants one")
     redis_database: int = Field(0, ge=0, description="its database number")
+    redis_timeout_seconds: float = Field(0.25, gt=0, le=10, description="an answer later than this is none")
     cache_type: Literal["redis", "none"] = Field("redis", description="none switches the cache off")
     cache_ttl_seconds: int = Field(300, ge=1, le=86_400, description="life of an entry, give or take a tenth")
 

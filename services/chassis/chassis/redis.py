@@ -1,0 +1,143 @@
+"""One pipelined connection to Redis: the commands of one turn of the loop leave in one write, answers come in order.
+
+A cached read costs one command. A general client's connection pool costs more than the command itself, so the hot path
+speaks RESP through hiredis; whoever needs more than this uses redis-py.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import Any, cast
+
+import hiredis
+
+from chassis import telemetry
+from chassis.errors import Unavailable
+from chassis.settings import RedisSettings
+
+log = telemetry.logger(__name__)
+
+PAUSE = 0.5
+Word = bytes | str | int
+
+
+class RedisConnection(asyncio.Protocol):
+    """Keeps itself connected from `start` to `stop`; while it is not `up` every command fails at once."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._where = (settings.redis_host, settings.redis_port)
+        password = settings.redis_password
+        self._greeting: list[tuple[Word, ...]] = [("AUTH", password.get_secret_value())] if password else []
+        self._greeting += [("SELECT", settings.redis_database), ("PING",)]
+        self._timeout = settings.redis_timeout_seconds
+        self.up = False
+        self._answered = asyncio.Event()
+        self._transport: asyncio.Transport | None = None
+        self._reader = hiredis.Reader()
+        self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._unsent: list[bytes] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to connect; returns after the first attempt, however it went."""
+        self._loop = asyncio.get_running_loop()
+        await self._connect()
+        self._task = asyncio.create_task(self._stay_connected(), name="redis connection")
+
+    async def stop(self) -> None:
+        """Disconnects; what waits fails."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._drop()
+
+    def command(self, *words: Word) -> "asyncio.Future[Any]":
+        """The reply, when it comes.
+
+        Raises:
+            Unavailable: in the future; not connected, no answer in time, or the connection broke.
+            hiredis.ReplyError: in the future; Redis refused the command.
+        """
+        if not self.up:
+            future: asyncio.Future[Any] = self._loop.create_future()
+            future.set_exception(Unavailable("redis"))
+            return future
+        return self._ask(words)
+
+    def _ask(self, words: tuple[Word, ...]) -> "asyncio.Future[Any]":
+        future: asyncio.Future[Any] = self._loop.create_future()
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub means one word
+        self._waiting.append((self._loop.time() + self._timeout, future))
+        return future
+
+    def _flush(self) -> None:
+        data, self._unsent = b"".join(self._unsent), []
+        if self._transport is not None and data:
+            self._transport.write(data)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Introduces itself; `up` once Redis has answered."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by birth
+        self._reader = hiredis.Reader()
+        for words in self._greeting:
+            self._ask(words).add_done_callback(self._greeted)
+
+    def _greeted(self, answered: "asyncio.Future[Any]") -> None:
+        if answered.cancelled() or (error := answered.exception()) is None:
+            self.up = not answered.cancelled() and (self.up or answered.result() == b"PONG")
+            if self.up:
+                self._answered.set()
+        elif isinstance(error, hiredis.ReplyError):
+            log.error("redis refused the greeting", code=str(error).partition(" ")[0])
+            self._drop()
+
+    def data_received(self, data: bytes) -> None:
+        """Hands each reply to the command it belongs to."""
+        self._reader.feed(data)
+        while (reply := self._reader.gets()) is not False:
+            if not self._waiting:
+                self._drop()
+                return
+            _, future = self._waiting.popleft()
+            if future.done():
+                continue
+            if isinstance(reply, hiredis.ReplyError):
+                future.set_exception(reply)
+            else:
+                future.set_result(reply)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever waits is told."""
+        self._drop()
+
+    def _drop(self) -> None:
+        transport, self._transport, self.up = self._transport, None, False
+        self._answered.set()
+        waiting, self._waiting = self._waiting, deque()
+        self._unsent = []
+        if transport is not None:
+            transport.abort()
+        for _, future in waiting:
+            if not future.done():
+                future.set_exception(Unavailable("redis"))
+                future.exception()  # the greeting's futures have nobody who looks
+
+    async def _connect(self) -> None:
+        self._answered.clear()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                await self._loop.create_connection(lambda: self, *self._where)
+                await self._answered.wait()
+
+    async def _stay_connected(self) -> None:
+        while True:
+            await asyncio.sleep(self._timeout / 4)
+            if self._waiting and self._waiting[0][0] < self._loop.time():
+                log.warning("redis does not answer")
+                self._drop()
+            if not self.up:
+                self._drop()
+                await asyncio.sleep(PAUSE)
+                await self._connect()
