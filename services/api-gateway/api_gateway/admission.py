@@ -7,10 +7,9 @@ from chassis.errors import Forbidden, MethodNotAllowed, NotFound, TooManyRequest
 
 from api_gateway import metrics
 from api_gateway.cors import Cors, is_preflight
-from api_gateway.headers import limit_lines
-from api_gateway.limits import Decision, Limiter
+from api_gateway.limits import Limiter
 from api_gateway.problems import Refused
-from api_gateway.quota import Quota
+from api_gateway.quota import Decision, Quota
 from api_gateway.routes import METHODS, ROUTES, RouteTable
 from api_gateway.settings import Settings
 from api_gateway.trust import bucket
@@ -136,11 +135,12 @@ class Admission:
 def _decided(exchange: "Exchange", name: str, quota: Quota, decision: Decision, then: Then) -> None:
     if exchange.over:
         return
-    metrics.LIMITS[name, "allowed" if decision.allowed else "refused"] += 1
-    exchange.limit_lines = limit_lines(quota, decision)
+    exchange.limit_lines = quota.lines(decision)
     if decision.allowed:
+        metrics.stats(name).allowed += 1
         then(exchange)
     else:
+        metrics.stats(name).refused += 1
         exchange.refuse(TooManyRequests(decision.retry_after))
 
 

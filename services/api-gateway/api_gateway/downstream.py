@@ -1,45 +1,32 @@
-"""The protocol that faces a client: strict framing, one exchange at a time, deadlines and back-pressure.
+"""The protocol that faces a client: one exchange at a time, deadlines and back-pressure.
 
 uvicorn hosts it as its HTTP protocol class. A request for a page of the gateway's own is handed to uvicorn's protocol.
 """
 
 import asyncio
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from chassis.errors import PayloadTooLarge, PlatformError
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from api_gateway import metrics
-from api_gateway.bodies import BadChunk, Body, Chunked, Length
+from api_gateway.connection import HIGH_WATER, Connection, State
 from api_gateway.exchange import Exchange
-from api_gateway.fields import Fields, parse_fields
-from api_gateway.grammar import Head, check_unfinished, parse_head
+from api_gateway.fields import Fields
+from api_gateway.grammar import Head
 from api_gateway.headers import CONTINUE, page_head
+from api_gateway.heads import Heads
 from api_gateway.ownpages import OwnPage
 from api_gateway.problems import Refused
+from api_gateway.uploads import Upload
 
 if TYPE_CHECKING:
     from api_gateway.gateway import Gateway
 
-HIGH_WATER = 65536
-LINGER_SECONDS = 2.0
-_NEVER = float("inf")
 
-
-class State(Enum):
-    """HEAD: between or inside heads. BODY, ANSWER: an exchange runs. PAGE: uvicorn answers. LINGER: all is said."""
-
-    HEAD = auto()
-    BODY = auto()
-    ANSWER = auto()
-    PAGE = auto()
-    LINGER = auto()
-
-
-class Downstream(asyncio.Protocol):
-    """A client's connection. `close_after`: the answer under way is the last one."""
+class Downstream(Connection):
+    """A client's connection and the requests on it."""
 
     def __init__(
         self,
@@ -50,47 +37,164 @@ class Downstream(asyncio.Protocol):
         *,
         gateway: "Gateway",
     ) -> None:
-        self._gateway = gateway
+        super().__init__(gateway, server_state)
         self._hosting = (config, server_state, app_state, _loop)
-        self._hosted: set[Any] = server_state.connections
-        self.transport: asyncio.Transport | None = None
-        self.peer = ""
-        self.minor = 1
-        self.close_after = False
-        self.deadline = _NEVER
-        self._state = State.HEAD
-        self._buffer = b""
-        self._checked = 0  # bytes of an unfinished head that have been looked at
-        self._block: tuple[bytes, int] | None = None
-        self._fields: Fields | None = None
+        self._heads = Heads()
         self._exchange: Exchange | None = None
-        self._body: Body | None = None
-        self._taken = 0  # bytes of the body
+        self._upload: Upload | None = None
         self._page: OwnPage | None = None
         self._advancing = False
-        self._held = False
-        self._upload_held = False
-        self._full = False
+        self._service_full = False
 
-    # the connection
+    def address(self, fields: Fields) -> str:
+        """The client's address, as far as proxies are believed."""
+        return self.gateway.trust.client(self.peer, fields.forwarded_for)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accepted, or turned away."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by birth
-        peer = transport.get_extra_info("peername")
-        self.peer = str(peer[0]) if peer else ""
-        self.transport.set_write_buffer_limits(HIGH_WATER)
-        self._hosted.add(self)
-        if self._gateway.enter(self):
-            self.deadline = self._gateway.now() + self._gateway.settings.header_timeout_seconds
+    # in
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the client; after the last word they are thrown away."""
+        if self.state is State.LINGER:
+            return
+        self.buffer = self.buffer + data if self.buffer else data
+        self._advance()
+        if len(self.buffer) > HIGH_WATER and self.state is not State.HEAD:
+            self.hold()
+
+    def _advance(self) -> None:
+        if self._advancing:
+            return
+        self._advancing = True
+        going = True
+        while going and self.buffer:
+            if self.state is State.HEAD and not self.client_full:
+                going = self._take_head()
+            elif self.state is State.BODY:
+                going = self._take_body()
+            else:
+                going = False
+        self._advancing = False
+
+    def _take_head(self) -> bool:
+        started = self._heads.checked
+        try:
+            found = self._heads.next(self.buffer)
+        except Refused as error:
+            self.reject(error)
+            return False
+        if found is None:
+            if not started:
+                self.deadline = self.gateway.now() + self.gateway.settings.header_timeout_seconds
+            return False
+        head, fields, end = found
+        self.buffer = self.buffer[end:]
+        self._begin(head, fields)
+        return True
+
+    def _begin(self, head: Head, fields: Fields) -> None:
+        gateway = self.gateway
+        limit = gateway.settings.max_body_bytes
+        self.minor = head.minor
+        self.close_after = fields.close is True or head.minor == 0
+        exchange = self._exchange = Exchange(gateway, self, head, fields)
+        if exchange.whole:
+            self.state = State.ANSWER
+            self.deadline = exchange.started + exchange.patience
         else:
-            self._reject(Refused(503, "there are too many connections"))
+            self.state = State.BODY
+            self.deadline = exchange.started + gateway.settings.body_timeout_seconds
+            self._upload = Upload(fields, limit)
+            if fields.length is not None and fields.length > limit:
+                exchange.refuse(PayloadTooLarge(limit))
+                return
+        gateway.admission.begin(exchange)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Whatever was under way is cancelled."""
-        self._hosted.discard(self)
-        self._gateway.leave(self)
-        self.transport = None
+    def _take_body(self) -> bool:
+        exchange, upload = self._exchange, self._upload
+        if exchange is None or upload is None or not exchange.ready or self._service_full:
+            return False
+        try:
+            payload, self.buffer = upload.feed(self.buffer)
+        except PlatformError as error:
+            exchange.stop(error)
+            return False
+        if payload or upload.done:
+            exchange.send_body(payload, upload.done)
+        if upload.done:
+            self.state = State.ANSWER
+            self.deadline = self.gateway.now() + exchange.patience
+        return True
+
+    def body_may_flow(self) -> None:
+        """The service is ready for the body."""
+        exchange, upload = self._exchange, self._upload
+        assert exchange is not None and upload is not None
+        if exchange.fields.expect and not self.buffer and not upload.taken and self.minor:
+            self.write_raw(CONTINUE)
+        self.resume_upload()
+
+    def hold_upload(self) -> None:
+        """The service reads more slowly than the client writes."""
+        self._service_full = True
+        self.hold()
+
+    def resume_upload(self) -> None:
+        """It has caught up."""
+        self._service_full = False
+        self.release()
+        self._advance()
+
+    # out
+
+    def pause_writing(self) -> None:
+        """The client reads slowly: stop reading the service's answer."""
+        self.client_full = True
+        if self._page is not None:
+            self._page.pause_writing()
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume_writing(self) -> None:
+        """Go on, with the next request if this one is over."""
+        self.client_full = False
+        self.deadline = self.gateway.now() + self.gateway.settings.stall_timeout_seconds
+        if self._page is not None:
+            self._page.resume_writing()
+        if self._exchange is not None:
+            self._exchange.resume()
+        else:
+            self._advance()
+
+    # ends
+
+    def exchange_over(self) -> None:
+        """The answer is complete: the next request, or the end."""
+        unfinished = self.state is State.BODY or bool(self.buffer)
+        self._exchange = self._upload = None
+        if self.transport is None or self.state is State.LINGER:
+            return
+        if not self.closing:
+            self._next()
+        elif unfinished:
+            self.linger()
+        else:
+            self.close()
+
+    def _next(self) -> None:
+        self.await_head()
+        self._service_full = False
+        self.release()
+        if self.buffer:
+            self._advance()
+
+    def reject(self, error: PlatformError) -> None:
+        """Answer what was no request, and close."""
+        self.close_after = True
+        self.state = State.BODY  # whatever follows is no request either
+        Exchange.of_nobody(self.gateway, self).refuse(error)
+
+    def ended(self, exc: Exception | None) -> None:
+        """The client is gone."""
         page, self._page = self._page, None
         if page is not None:
             page.connection_lost(exc)
@@ -100,223 +204,20 @@ class Downstream(asyncio.Protocol):
     def shutdown(self) -> None:
         """uvicorn is ending: idle connections close, the others after their answer."""
         self.close_after = True
-        if self._page is not None:
+        if self.state is State.PAGE and self._page is not None:
             self._page.shutdown()
-        elif self._state is State.HEAD:
-            self._close()
-
-    @property
-    def closing(self) -> bool:
-        """Whether the answer says `Connection: close`."""
-        return self.close_after or self._gateway.draining
-
-    def address(self, fields: Fields) -> str:
-        """The client's address, as far as proxies are believed."""
-        return self._gateway.trust.client(self.peer, fields.forwarded_for)
-
-    # in
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the client; after the last word they are thrown away."""
-        if self._state is State.LINGER:
-            return
-        self._buffer = self._buffer + data if self._buffer else data
-        self._advance()
-        if len(self._buffer) > HIGH_WATER and self._state is not State.HEAD:
-            self.hold()
-
-    def _advance(self) -> None:
-        if self._advancing:
-            return
-        self._advancing = True
-        going = True
-        while going and self._buffer:
-            if self._state is State.HEAD and not self._full:
-                going = self._take_head()
-            elif self._state is State.BODY:
-                going = self._take_body()
-            else:
-                going = False
-        self._advancing = False
-
-    def _take_head(self) -> bool:
-        buffer = self._buffer
-        end = buffer.find(b"\r\n\r\n", max(0, self._checked - 3)) + 4
-        try:
-            if end == 3:
-                check_unfinished(buffer, self._checked)
-                if not self._checked:
-                    self.deadline = self._gateway.now() + self._gateway.settings.header_timeout_seconds
-                self._checked = len(buffer)
-                return False
-            self._buffer, self._checked = buffer[end:], 0
-            head = parse_head(buffer[:end])
-            fields = self._read_fields(head)
-        except Refused as error:
-            self._reject(error)
-            return False
-        self._begin(head, fields)
-        return True
-
-    def _read_fields(self, head: Head) -> Fields:
-        if self._fields is None or self._block != (head.fields, head.minor):
-            self._fields = parse_fields(head.fields, head.minor)
-            self._block = (head.fields, head.minor)
-        fields = self._fields
-        if head.authority is not None and (fields.host is None or head.authority.lower() != fields.host.lower()):
-            raise Refused(400, "the target's authority is not the Host")
-        return fields
-
-    def _begin(self, head: Head, fields: Fields) -> None:
-        gateway = self._gateway
-        self.minor = head.minor
-        self.close_after = fields.close is True or head.minor == 0
-        exchange = self._exchange = Exchange(gateway, self, head, fields)
-        self._body = Chunked() if fields.chunked else Length(fields.length or 0)
-        self._taken = 0
-        self._state = State.ANSWER if exchange.whole else State.BODY
-        self.deadline = exchange.started + (
-            exchange.patience if exchange.whole else gateway.settings.body_timeout_seconds
-        )
-        if fields.length is not None and fields.length > gateway.settings.max_body_bytes:
-            exchange.refuse(PayloadTooLarge(gateway.settings.max_body_bytes))
-        else:
-            gateway.admission.begin(exchange)
-
-    def _take_body(self) -> bool:
-        exchange, body = self._exchange, self._body
-        assert exchange is not None and body is not None
-        if not exchange.ready or self._upload_held:
-            return False
-        limit = self._gateway.settings.max_body_bytes
-        try:
-            payload, self._buffer = body.feed(self._buffer)
-        except BadChunk:
-            exchange.stop(Refused(400, "the chunked coding is malformed"))
-            return False
-        self._taken += len(payload)
-        if self._taken > limit:
-            exchange.stop(PayloadTooLarge(limit))
-            return False
-        if payload or body.done:
-            exchange.send_body(payload, body.done)
-        if body.done:
-            self._state = State.ANSWER
-            self.deadline = self._gateway.now() + exchange.patience
-        return True
-
-    def body_may_flow(self) -> None:
-        """The service is ready for the body."""
-        assert self._exchange is not None
-        if self._exchange.fields.expect and not self._buffer and not self._taken and self.minor:
-            self._write(CONTINUE)
-        self.release()
-        self._advance()
-
-    def hold(self) -> None:
-        """Stop reading."""
-        self._upload_held = True
-        if not self._held and self.transport is not None:
-            self._held = True
-            self.transport.pause_reading()
-
-    def release(self) -> None:
-        """Read on."""
-        self._upload_held = False
-        if self._held and self.transport is not None:
-            self._held = False
-            self.transport.resume_reading()
-        if self._state is State.BODY:
-            self._advance()
-
-    # out
-
-    def write(self, data: bytes) -> None:
-        """A part of the answer."""
-        self.deadline = self._gateway.now() + self._gateway.settings.stall_timeout_seconds
-        self._write(data)
-
-    def _write(self, data: bytes) -> None:
-        if data and self.transport is not None and not self.transport.is_closing():
-            self.transport.write(data)
-
-    def pause_writing(self) -> None:
-        """The client reads slowly: stop reading the service's answer."""
-        self._full = True
-        if self._page is not None:
-            self._page.pause_writing()
-        elif self._exchange is not None:
-            self._exchange.pause()
-
-    def resume_writing(self) -> None:
-        """Go on, with the next request if this one is over."""
-        self._full = False
-        self.deadline = self._gateway.now() + self._gateway.settings.stall_timeout_seconds
-        if self._page is not None:
-            self._page.resume_writing()
-        elif self._exchange is not None:
-            self._exchange.resume()
-        else:
-            self._advance()
-
-    # ends
-
-    def exchange_over(self) -> None:
-        """The answer is complete: the next request, or the end."""
-        unfinished = self._state is State.BODY or bool(self._buffer)
-        self._exchange = self._body = None
-        if self.transport is None or self._state is State.LINGER:
-            return
-        if not self.closing:
-            self._next()
-        elif unfinished:
-            self._linger()
-        else:
-            self._close()
-
-    def _next(self) -> None:
-        settings = self._gateway.settings
-        self._state = State.HEAD
-        wait = settings.header_timeout_seconds if self._buffer else settings.idle_timeout_seconds
-        self.deadline = self._gateway.now() + wait
-        self.release()
-        self._advance()
-
-    def _reject(self, error: PlatformError) -> None:
-        self.close_after = True
-        self._state = State.BODY  # whatever follows is not a request
-        Exchange.of_nobody(self._gateway, self).refuse(error)
-
-    def _linger(self) -> None:
-        """Say no more, read and discard for a while: closing at once would reset the connection under our answer."""
-        assert self.transport is not None
-        self._state = State.LINGER
-        self._buffer = b""
-        self.deadline = self._gateway.now() + LINGER_SECONDS
-        self.release()
-        if not self.transport.is_closing():
-            self.transport.write_eof()
-
-    def _close(self) -> None:
-        self._state = State.LINGER
-        self.deadline = self._gateway.now() + LINGER_SECONDS
-        if self.transport is not None:
-            self.transport.close()
-
-    def abort(self) -> None:
-        """Cut the connection: the answer cannot be completed."""
-        if self.transport is not None:
-            self.transport.abort()
+        elif self.state is State.HEAD:
+            self.close()
 
     def expire(self) -> None:
         """The deadline has passed."""
         metrics.CONNECTIONS["timed_out"] += 1
         if self._exchange is not None:
             self._exchange.expire()
-        elif self._state is State.HEAD and self._buffer:
-            self._reject(Refused(408, "the request did not arrive in time"))
-        elif self._state is State.HEAD and not self._full:
-            self._close()
+        elif self.state is State.HEAD and self.buffer and not self.client_full:
+            self.reject(Refused(408, "the request did not arrive in time"))
+        elif self.state is State.HEAD and not self.client_full:
+            self.close()
         else:
             self.abort()
 
@@ -324,11 +225,11 @@ class Downstream(asyncio.Protocol):
 
     def open_page(self, exchange: Exchange) -> None:
         """Let uvicorn's protocol answer."""
-        self._exchange = self._body = None
-        self._state = State.PAGE
-        self.deadline = self._gateway.now() + self._gateway.settings.stall_timeout_seconds
+        assert self.transport is not None
+        self._exchange = self._upload = None
+        self.state = State.PAGE
+        self.deadline = self.gateway.now() + self.gateway.settings.stall_timeout_seconds
         if self._page is None:
-            assert self.transport is not None
             self._page = OwnPage(self, *self._hosting)
             self._page.connection_made(self.transport)
         self._page.data_received(page_head(exchange, self.closing))

@@ -56,7 +56,7 @@ class Exchange:
     @classmethod
     def of_nobody(cls, gateway: "Gateway", client: "Downstream") -> "Exchange":
         """For an answer to what was no request."""
-        exchange = cls(gateway, client, Head(b"GET", b"/", None, None, 1, b""), Fields())
+        exchange = cls(gateway, client, Head(b"GET", b"/", None, 1), Fields())
         exchange.label = "malformed"
         return exchange
 
@@ -92,7 +92,7 @@ class Exchange:
             self.refuse(error)
             return
         self._pool = pool
-        connection = pool.take()
+        connection = pool.take(self.started)
         if connection is None:
             pool.connect(self._connected)
         else:
@@ -130,11 +130,11 @@ class Exchange:
 
     def hold_body(self) -> None:
         """The service reads slowly."""
-        self.client.hold()
+        self.client.hold_upload()
 
     def resume_body(self) -> None:
         """It goes on."""
-        self.client.release()
+        self.client.resume_upload()
 
     # from the service to the client
 

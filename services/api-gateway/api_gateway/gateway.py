@@ -12,8 +12,8 @@ from chassis.http import Draining
 from api_gateway import metrics
 from api_gateway.accesslog import AccessLog
 from api_gateway.admission import Admission, Tokens
+from api_gateway.connection import Connection
 from api_gateway.cors import Cors
-from api_gateway.downstream import Downstream
 from api_gateway.exchange import Exchange
 from api_gateway.headers import Security, forwarded, request_head
 from api_gateway.limits import Limiter
@@ -54,7 +54,7 @@ class Gateway:
         self.drain = Draining()
         self.date = b""
         self._log = AccessLog(settings.service_name, settings.log_level in {"debug", "info"})
-        self._open: set[Downstream] = set()
+        self._open: set[Connection] = set()
         self._by_address: Counter[str] = Counter()
         self._watch: asyncio.TimerHandle | None = None
 
@@ -79,12 +79,7 @@ class Gateway:
         states = {name: pool.breaker.state for name, pool in self.pools.items()}
         return Health(State.OPEN not in states.values(), {name: state.value for name, state in states.items()})
 
-    @property
-    def draining(self) -> bool:
-        """Whether every answer is the last one on its connection."""
-        return self.drain.now
-
-    def enter(self, client: Downstream) -> bool:
+    def enter(self, client: Connection) -> bool:
         """Count a connection in; False when there are too many."""
         self._open.add(client)
         self._by_address[client.peer] += 1
@@ -96,7 +91,7 @@ class Gateway:
         metrics.CONNECTIONS["accepted" if welcome else "turned_away"] += 1
         return welcome
 
-    def leave(self, client: Downstream) -> None:
+    def leave(self, client: Connection) -> None:
         """Count it out."""
         self._open.discard(client)
         metrics.CONNECTIONS["open"] -= 1
@@ -123,15 +118,10 @@ class Gateway:
     def record(self, exchange: Exchange, upstream: str) -> None:
         """Count and log an exchange that is over."""
         seconds = self.now() - exchange.started
+        trace = exchange.trace
         metrics.stats(exchange.label).count(exchange.method, exchange.status, seconds)
         self._log.write(
-            method=exchange.method,
-            route=exchange.label,
-            status=exchange.status,
-            seconds=seconds,
-            upstream=upstream,
-            request_id=exchange.trace.request_id,
-            trace=exchange.trace.trace_id,
+            exchange.method, exchange.label, exchange.status, seconds, upstream, trace.request_id, trace.trace_id
         )
 
     def _sweep(self) -> None:

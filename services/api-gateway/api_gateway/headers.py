@@ -1,13 +1,10 @@
 """The heads that the gateway writes: to a service, and to a client."""
 
-import math
-import random
 from http import HTTPStatus
+from random import getrandbits  # names requests, guards nothing
 from typing import TYPE_CHECKING
 
 from api_gateway.fields import Fields
-from api_gateway.limits import Decision
-from api_gateway.quota import Quota
 from api_gateway.responses import Response
 
 if TYPE_CHECKING:
@@ -32,11 +29,10 @@ class Trace:
     __slots__ = ("parent", "request_id", "trace_id")
 
     def __init__(self, fields: Fields) -> None:
-        bits = random.getrandbits(192)
-        trace_id, flags = fields.trace or (b"%032x" % (bits >> 64), b"01")
-        self.trace_id = trace_id
-        self.request_id = fields.request_id or trace_id
-        self.parent = b"00-%b-%016x-%b" % (trace_id, bits & 0xFFFFFFFFFFFFFFFF, flags)
+        digits = b"%048x" % getrandbits(192)
+        self.trace_id, flags = fields.trace or (digits[16:], b"01")
+        self.request_id = fields.request_id or self.trace_id
+        self.parent = b"00-%b-%b-%b" % (self.trace_id, digits[:16], flags)
 
 
 class Security:
@@ -105,17 +101,6 @@ def page_head(exchange: "Exchange", closing: bool) -> bytes:
         trace.parent,
         b"close" if closing else b"keep-alive",
     )
-
-
-def limit_lines(quota: Quota, decision: Decision) -> bytes:
-    """X-RateLimit-* and draft-ietf-httpapi-ratelimit-headers-10; the window is the time that a burst takes to return."""
-    window = max(1, math.ceil(quota.burst / quota.rate))
-    reset = math.ceil(decision.reset)
-    name = quota.name.encode()
-    return (
-        b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: %d\r\nX-RateLimit-Reset: %d\r\n"
-        b'RateLimit-Policy: "%b";q=%d;w=%d\r\nRateLimit: "%b";r=%d;t=%d\r\n'
-    ) % (quota.burst, decision.remaining, reset, name, quota.burst, window, name, decision.remaining, reset)
 
 
 def response_head(gateway: "Gateway", exchange: "Exchange", response: Response, chunked: bool) -> bytes:

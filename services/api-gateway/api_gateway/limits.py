@@ -13,22 +13,12 @@ by 1/rate; it may run `burst / rate` ahead of now. Redis holds the number for al
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 from api_gateway.generations import Generations
-from api_gateway.quota import Quota
+from api_gateway.quota import Decision, Quota
 from api_gateway.redis_link import RedisLink, Verdict
 
 _REMEMBERED = 50_000
-
-
-class Decision(NamedTuple):
-    """`reset` and `retry_after` in seconds."""
-
-    allowed: bool
-    remaining: int
-    reset: float
-    retry_after: float
 
 
 class View:
@@ -55,19 +45,19 @@ class Limiter:
 
     def take(self, name: str, quota: Quota, client: str) -> Decision | None:
         """Count one request of this client against `name`; None: only Redis can tell, `ask` it."""
-        view = self._views.get((name, client)) or self._views.put((name, client), View())
+        key = (name, client)
+        view = self._views.get(key) or self._views.put(key, View())
         now = self._clock()
         decision = _peek(view, quota, now)
         link = self._link
-        if not decision.allowed:
-            return decision
-        if link is not None and link.up:
-            if view.unreported + view.reported >= quota.unreported:
-                return None
-            view.unreported += 1
-            if view.unreported * 2 >= quota.unreported:
-                self._report(view, link, name, quota, client)
-        view.tat = max(view.tat, now) + 1 / quota.rate
+        if decision.allowed:
+            if link is not None and link.up:
+                if view.unreported + view.reported >= quota.unreported:
+                    return None
+                view.unreported += 1
+                if view.unreported * 2 >= quota.unreported:
+                    self._report(view, link, name, quota, client)
+            view.tat = now + decision.reset
         return decision
 
     def ask(self, name: str, quota: Quota, client: str, then: Then) -> None:
@@ -87,7 +77,7 @@ class Limiter:
         now = self._clock()
         decision = _peek(view, quota, now)
         if decision.allowed:
-            view.tat = max(view.tat, now) + 1 / quota.rate
+            view.tat = now + decision.reset
         return decision
 
     def _report(self, view: View, link: RedisLink, name: str, quota: Quota, client: str) -> None:
@@ -112,12 +102,10 @@ class Limiter:
 
 def _peek(view: View, quota: Quota, now: float) -> Decision:
     """What one more request now would be answered, without counting it."""
-    interval = 1 / quota.rate
-    backlog = max(view.tat - now, 0.0) + interval
-    excess = backlog - quota.burst * interval
-    if excess > 1e-9:
-        return Decision(False, 0, backlog - interval, excess)
-    return Decision(True, int(quota.burst - backlog * quota.rate + 1e-6), backlog, 0.0)
+    backlog = (view.tat - now if view.tat > now else 0.0) + quota.interval
+    if backlog > quota.span:
+        return Decision(False, 0, backlog - quota.interval, backlog - quota.span)
+    return Decision(True, int((quota.span - backlog) * quota.rate), backlog, 0.0)
 
 
 def _key(name: str, client: str) -> str:

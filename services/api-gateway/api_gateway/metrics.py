@@ -19,9 +19,11 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 class RouteStats:
     """Counts of one route."""
 
-    __slots__ = ("answers", "buckets", "seconds")
+    __slots__ = ("allowed", "answers", "buckets", "refused", "seconds")
 
     def __init__(self) -> None:
+        self.allowed = 0
+        self.refused = 0
         self.answers: Counter[tuple[bytes, int]] = Counter()
         self.buckets = [0] * (len(BUCKETS) + 1)
         self.seconds = 0.0
@@ -34,13 +36,12 @@ class RouteStats:
 
 
 ROUTES: dict[str, RouteStats] = {}
-LIMITS: Counter[tuple[str, str]] = Counter()  # (route, allowed | refused)
 CONNECTIONS: Counter[str] = Counter()  # accepted | turned_away | timed_out, and `open`
 
 
 def stats(route: str) -> RouteStats:
     """The counts of a route."""
-    return ROUTES.setdefault(route, RouteStats())
+    return ROUTES.get(route) or ROUTES.setdefault(route, RouteStats())
 
 
 class DataPlane(Collector):
@@ -50,8 +51,9 @@ class DataPlane(Collector):
         """All families."""
         yield from _requests()
         limits = CounterMetricFamily("gateway_limit_decisions", "Rate limit decisions", labels=["route", "decision"])
-        for labels, count in LIMITS.items():
-            limits.add_metric(labels, count)
+        for route, counts in ROUTES.items():
+            limits.add_metric([route, "allowed"], counts.allowed)
+            limits.add_metric([route, "refused"], counts.refused)
         yield limits
         yield GaugeMetricFamily("gateway_client_connections", "Open client connections", CONNECTIONS["open"])
         events = CounterMetricFamily("gateway_client_connection_events", "What befell connections", labels=["event"])

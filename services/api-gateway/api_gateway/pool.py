@@ -55,12 +55,11 @@ class Pool:
         self.failures += isinstance(error, Exception)
         self.breaker.settle(ticket, error)
 
-    def take(self) -> UpstreamConnection | None:
-        """A connection that is still open, the one used last."""
-        now = asyncio.get_running_loop().time()
+    def take(self, now: float) -> UpstreamConnection | None:
+        """A connection that is still open, the one used last; `now` in the loop's time."""
         while self.idle:
             connection = self.idle.pop()
-            if connection.usable and now < connection.expires:
+            if now < connection.expires and connection.usable:
                 return connection
             connection.abandon()
         return None
@@ -86,7 +85,7 @@ class Pool:
 
     def idle_again(self, connection: UpstreamConnection) -> None:
         """Keep it for the next request."""
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.rested = False
         self.idle.append(connection)
 
     def gone(self, connection: UpstreamConnection) -> None:
@@ -97,6 +96,9 @@ class Pool:
 
     def sweep(self, now: float) -> None:
         """Close what has been idle, or has lived, for too long."""
+        for connection in self.idle:
+            if not connection.rested:  # the watch sees it idle for the first time
+                connection.rested, connection.idle_since = True, now
         old = [each for each in self.idle if now - each.idle_since > IDLE_SECONDS or now > each.expires]
         for connection in old:
             self.idle.remove(connection)

@@ -1,6 +1,7 @@
 """The head of a service's answer: its framing is read; hop-by-hop fields, and those the gateway says, are dropped."""
 
 import re
+from collections.abc import Callable
 
 from api_gateway.bodies import Body, Chunked, Length, UntilClose
 from api_gateway.fields import HOP_BY_HOP
@@ -16,8 +17,7 @@ _OURS = frozenset(
     b" access-control-allow-origin access-control-allow-credentials access-control-allow-methods"
     b" access-control-allow-headers access-control-expose-headers access-control-max-age".split()
 )
-_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"date"})
-_DROPPED = (HOP_BY_HOP | _OURS) - _FRAMING
+_DROPPED = (HOP_BY_HOP | _OURS) - {b"connection", b"transfer-encoding"}
 
 
 class Response:
@@ -56,31 +56,51 @@ def parse_response(raw: bytes) -> Response:
     named: set[bytes] = set()
     for line in block.split(b"\r\n"):
         name = line[: line.find(b":")].lower()
-        if name in _FRAMING:
-            _read(response, name, line, named)
-        if name not in _DROPPED and name not in {b"transfer-encoding", b"connection"} and line:
+        read = _READERS.get(name)
+        if read is None or read(response, line[len(name) + 1 :].strip(b" \t"), named):
             kept.append(line)
     if named:
         kept = [line for line in kept if line[: line.find(b":")].lower() not in named]
     if response.chunked and response.length is not None:
         raise Refused(502, "the service's answer has two lengths")
-    response.fields = b"\r\n".join(kept) + b"\r\n" if kept else b""
+    response.fields = b"\r\n".join(kept)
     return response
 
 
-def _read(response: Response, name: bytes, line: bytes, named: set[bytes]) -> None:
-    value = line[len(name) + 1 :].strip(b" \t")
-    if name == b"date":
-        response.dated = True
-    elif name == b"content-length":
-        if not value.isdigit() or response.length is not None:
-            raise Refused(502, "the service's answer has no clear length")
-        response.length = int(value)
-    elif name == b"transfer-encoding":
-        if value.lower() != b"chunked" or response.chunked:
-            raise Refused(502, "the service's answer has an unknown coding")
-        response.chunked = True
-    else:
-        options = {part.strip(b" \t").lower() for part in value.split(b",")}
-        response.close = response.close or b"close" in options
-        named |= options - {b"close", b"keep-alive", b"content-length"}
+def _drop(_: Response, __: bytes, ___: set[bytes]) -> bool:
+    return False
+
+
+def _date(response: Response, _: bytes, __: set[bytes]) -> bool:
+    response.dated = True
+    return True
+
+
+def _content_length(response: Response, value: bytes, _: set[bytes]) -> bool:
+    if not value.isdigit() or response.length is not None:
+        raise Refused(502, "the service's answer has no clear length")
+    response.length = int(value)
+    return True
+
+
+def _transfer_encoding(response: Response, value: bytes, _: set[bytes]) -> bool:
+    if value.lower() != b"chunked" or response.chunked:
+        raise Refused(502, "the service's answer has an unknown coding")
+    response.chunked = True
+    return False
+
+
+def _connection(response: Response, value: bytes, named: set[bytes]) -> bool:
+    options = {part.strip(b" \t").lower() for part in value.split(b",")}
+    response.close = response.close or b"close" in options
+    named |= options - {b"", b"close", b"keep-alive", b"content-length"}
+    return False
+
+
+# whether the line is passed on; what has no reader is
+_READERS: dict[bytes, Callable[[Response, bytes, set[bytes]], bool]] = dict.fromkeys(_DROPPED, _drop) | {
+    b"date": _date,
+    b"content-length": _content_length,
+    b"transfer-encoding": _transfer_encoding,
+    b"connection": _connection,
+}

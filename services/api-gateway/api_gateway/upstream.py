@@ -52,6 +52,7 @@ class UpstreamConnection(asyncio.Protocol):
         "idle_since",
         "keeper",
         "receiver",
+        "rested",
         "served",
         "transport",
     )
@@ -63,6 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.served = 0
         self.expires = 0.0
         self.idle_since = 0.0
+        self.rested = False  # idle_since says since when
         self._kept = b""
         self._paused = False
         self._response: Response | None = None

@@ -68,6 +68,7 @@ class Breaker:
         self._era = 0
         self._until = 0.0
         self._ticket: ContextVar[int] = ContextVar(f"{name} breaker")
+        self._calls = {result: CALLS.labels(name, result) for result in ("success", "failure", "rejected")}
         self._state = State.CLOSED
         self._publish()
 
@@ -91,7 +92,7 @@ class Breaker:
             self._enter(State.HALF_OPEN)
         trying = self._state is State.HALF_OPEN
         if self._state is State.OPEN or (trying and self._trials >= self._half_open_calls):
-            CALLS.labels(self.name, "rejected").inc()
+            self._calls["rejected"].inc()
             raise Rejected(self.name, retry_after=max(1, round(self._until - self._clock())))
         self._trials += trying
         return self._era
@@ -101,7 +102,7 @@ class Breaker:
         failed = error is not None and self._counts(error)
         told = failed or error is None or isinstance(error, Exception)
         if told:
-            CALLS.labels(self.name, "failure" if failed else "success").inc()
+            self._calls["failure" if failed else "success"].inc()
         if ticket != self._era:
             return  # it began under another state, whose verdict has been given
         if not told:
