@@ -47,7 +47,8 @@ def create_app(
     """The application of one service.
 
     Parts start in order and stop in reverse, when SERVICE_ROLES has their role. Each entry of `state` becomes an
-    attribute of `app.state`, where dependencies find it; `permissions` says what each role may do.
+    attribute of `app.state`, where dependencies find it; `permissions` says what each role may do. An `http_protocol`
+    among them is the protocol class that serves the application.
     """
     draining = http.Draining()
     running = [part for part in parts if part.role is None or part.role in settings.service_roles]
@@ -142,7 +143,7 @@ def run(create: Callable[[], FastAPI]) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=getattr(app.state, "http_protocol", "httptools"),
         lifespan="on",
         log_config=None,
         access_log=False,
