@@ -27,7 +27,7 @@ class AccountCreate(_Wire):
     def read(cls, request: CreateAccountRequest) -> Self:
         """The checked request; raises Invalid."""
         try:
-            return cls(patient_id=request.patientId, email=request.email, name=request.name)
+            return cls.model_validate({"patientId": request.patientId, "email": request.email, "name": request.name})
         except ValidationError as error:
             raise http.invalid(error) from None
 

@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -41,17 +42,16 @@ async def open_account(tx: Transaction, patient_id: UUID) -> Opening:
     Says `billing.account.created` for every active account asked for, also one that existed: whoever asks again has
     missed the answer. The event's id belongs to the account, so those who count see one event.
     """
-    now = datetime.now(UTC)
-    made = await tx.execute(_OPEN, id=new_id(), patient_id=patient_id, status=ACTIVE, created_at=now)
-    # Locked, so that the event keeps its place among the account's others. A concurrent call waited for above.
-    account = await tx.fetch_one(_LOCK, patient_id=patient_id)
-    if account is None:
-        raise RuntimeError("the account vanished inside its own transaction")
+    account_id, now = new_id(), datetime.now(UTC)
+    if await tx.execute(_OPEN, id=account_id, patient_id=patient_id, status=ACTIVE, created_at=now):
+        await outbox.publish(tx, _created(account_id, patient_id, now))
+        log.info("billing account opened", patient_id=str(patient_id), account_id=str(account_id))
+        return Opening(account_id, created=True)
+    # Locked, so that the event keeps its place among the account's others. A concurrent call was waited for above.
+    account: Any = await tx.fetch_one(_LOCK, patient_id=patient_id)
     if account["status"] == ACTIVE:
         await outbox.publish(tx, _created(account["id"], patient_id, account["created_at"]))
-    if made:
-        log.info("billing account opened", patient_id=str(patient_id), account_id=str(account["id"]))
-    return Opening(account["id"], created=made == 1)
+    return Opening(account["id"], created=False)
 
 
 async def close_account(tx: Transaction, patient_id: UUID) -> None:
