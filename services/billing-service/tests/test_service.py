@@ -1,9 +1,15 @@
 """The process: ports, probes, reflection, migrations, and life without its neighbours."""
 
+import asyncio
+import os
+import signal
+import sys
 import uuid
 from typing import Any
 
+import asyncpg
 import grpc.aio
+import orjson
 import pytest
 from billing_service.main import create_app
 from billing_service.models import TABLES
@@ -15,6 +21,8 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
+from healthcare_contracts.billing_service_pb2 import CreateAccountRequest
+from healthcare_contracts.billing_service_pb2_grpc import BillingServiceStub
 
 
 @pytest.mark.contract("A06", "A07")
@@ -126,6 +134,48 @@ async def test_accounts_survive_a_restart(start: Any) -> None:
         created = await billing.create(patient)
     async with start() as billing:
         assert (await billing.account(patient))["accountId"] == created.accountId
+
+
+@pytest.mark.contract("A18")
+async def test_sigterm_ends_the_process_in_order_and_every_answer_was_true(
+    environ: dict[str, str], database_url: str
+) -> None:
+    http_port, grpc_port = free_port(), free_port()
+    ports = {"BILLING_SERVICE_HTTP_PORT": str(http_port), "BILLING_SERVICE_GRPC_PORT": str(grpc_port)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "billing_service", env=os.environ | environ | ports, stdout=asyncio.subprocess.PIPE
+    )
+    created: list[str] = []
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
+            stub = BillingServiceStub(channel)
+
+            async def create() -> bool:
+                request = CreateAccountRequest(patientId=str(uuid.uuid4()), email="jane@example.com", name="Jane")
+                try:
+                    created.append((await stub.CreateAccount(request, timeout=5)).accountId)
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                        raise
+                    return False
+                return True
+
+            await eventually(create, within=30)
+            process.send_signal(signal.SIGTERM)
+            while await create():
+                pass
+        lines, _ = await asyncio.wait_for(process.communicate(), 20)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0
+    assert [orjson.loads(line)["service"] for line in lines.splitlines()], "no log line"
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch("SELECT id::text FROM billing_account WHERE id = ANY($1::uuid[])", created)
+    finally:
+        await connection.close()
+    assert {row["id"] for row in rows} == set(created)
 
 
 @pytest.mark.contract("X13")
