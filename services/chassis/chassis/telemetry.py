@@ -5,9 +5,11 @@ A line never holds a person's data: code logs ids, kinds and numbers.
 """
 
 import logging
+import math
 import re
 import secrets
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -123,6 +125,25 @@ def _to_json(_: Any, __: str, event: structlog.typing.EventDict) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
+class Sparing(logging.Filter):
+    """Lets a library say the same thing once in ten seconds: a client that retries would fill the disk in an outage."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is due; the same thing means the same logger and the same unformatted text."""
+        key, now = (record.name, str(record.msg)), time.monotonic()
+        if now - self._said.get(key, -math.inf) < self._seconds:
+            return False
+        if len(self._said) > 1000:
+            self._said.clear()
+        self._said[key] = now
+        return True
+
+
 def configure(service: str, level: str = "info") -> None:
     """Sends every log line of this process, the libraries' too, to standard output as JSON."""
 
@@ -138,6 +159,7 @@ def configure(service: str, level: str = "info") -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(Sparing())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[name, *_processors],
