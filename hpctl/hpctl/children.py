@@ -14,39 +14,11 @@ from pathlib import Path
 from typing import Protocol
 
 from hpctl.embedded.process import dying_with_parent
+from hpctl.layout import Failure
 
 CAN_FORK = sys.platform == "linux"
 _LARGEST_LOG = 10 * 1024 * 1024
 _SET_DEATH_SIGNAL, _SET_NAME = 1, 15  # prctl(2)
-
-
-class Child(Protocol):
-    """What the supervisor needs of a process; the embedded servers are such children too."""
-
-    @property
-    def name(self) -> str:
-        """Its name for people."""
-
-    @property
-    def log(self) -> Path:
-        """The file that it writes to."""
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-
-    @property
-    def running(self) -> bool:
-        """Whether it exists; a child that ended is reaped."""
-
-    def launch(self) -> None:
-        """Start it, without waiting."""
-
-    def terminate(self) -> None:
-        """Ask it to end, without waiting."""
-
-    def kill(self) -> None:
-        """SIGKILL it."""
 
 
 class Running(Protocol):
@@ -147,6 +119,18 @@ class Module:
                 env=self._environ,
                 start_new_session=True,
             )
+
+
+def finish(modules: Sequence[Module], within: float) -> None:
+    """Wait until each has done its work and ended; Failure names the one that did not, and its log."""
+    deadline = time.monotonic() + within
+    for module in modules:
+        while module.running:
+            if time.monotonic() > deadline:
+                raise Failure(f"the step before {module.name} can start takes too long; see {module.log}")
+            time.sleep(0.01)
+        if module.code:
+            raise Failure(f"{module.name}: {module.last_words()} ({module.log})")
 
 
 def fork(name: str, run: Callable[[], None], environ: Mapping[str, str], log: Path) -> Forked:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import IO
 
 import psutil
 
@@ -29,6 +30,22 @@ def start(layout: Layout, show: Callable[[Line], None]) -> None:
         trained_cache()  # here, so that the first run's long download is seen
     except ServerError as error:
         raise Failure(str(error)) from error
+    supervisor, source = _launch(layout)
+    try:
+        with source:
+            for line in lines(source):
+                show(line)
+    except BaseException as error:
+        if not isinstance(error, Failure):
+            supervisor.terminate()
+        supervisor.wait(_STOP_SECONDS)  # it has something to stop
+        raise
+    found = state.running(layout)
+    if found is None or not found.ready:
+        raise Failure(f"the stack did not start; see {layout.logs / 'supervisor.log'}")
+
+
+def _launch(layout: Layout) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     reader, writer = os.pipe()
     with (layout.logs / "supervisor.log").open("ab") as log:
         supervisor = subprocess.Popen(  # noqa: S603
@@ -41,18 +58,7 @@ def start(layout: Layout, show: Callable[[Line], None]) -> None:
             start_new_session=True,
         )
     os.close(writer)
-    try:
-        with os.fdopen(reader, "rb") as source:
-            for line in lines(source):
-                show(line)
-    except BaseException as error:
-        if not isinstance(error, Failure):
-            supervisor.terminate()
-        supervisor.wait(_STOP_SECONDS)  # it has something to stop
-        raise
-    found = state.running(layout)
-    if found is None or not found.ready:
-        raise Failure(f"the stack did not start; see {layout.logs / 'supervisor.log'}")
+    return supervisor, os.fdopen(reader, "rb")
 
 
 def stop(layout: Layout) -> bool:

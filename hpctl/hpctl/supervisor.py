@@ -7,11 +7,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from hpctl import state
-from hpctl.children import CAN_FORK, Child, Module
+from hpctl.children import CAN_FORK, Module, finish
 from hpctl.embedded.kafka import Kafka
 from hpctl.embedded.postgres import Postgres
 from hpctl.embedded.process import Server, ServerError
@@ -21,7 +20,7 @@ from hpctl.layout import SERVICES, Failure, Layout
 from hpctl.probe import settled
 from hpctl.progress import Progress
 from hpctl.signals import stop_signals
-from hpctl.watched import Watched, end
+from hpctl.watched import Child, Watched, end
 
 _STEP_SECONDS = 60.0
 
@@ -64,9 +63,9 @@ class Supervisor:
         for module in (topics, *migrations):
             module.launch()
         with self.progress.step("topics", "on Kafka"):
-            finish([topics])
+            finish([topics], _STEP_SECONDS)
         with self.progress.step("migrations", "of each service's schema"):
-            finish(migrations)
+            finish(migrations, _STEP_SECONDS)
         with self.progress.step("services", "demo data, and " + ", ".join(service.name for service in SERVICES)):
             self._start_services()
         self.state.ready = True
@@ -146,18 +145,6 @@ class Supervisor:
         now = time.monotonic()
         waits = [wait for watched in self.watched if (wait := watched.due_in(now)) is not None]
         return min([*waits, 1.0])
-
-
-def finish(modules: Sequence[Module]) -> None:
-    """Wait until each has done its work; Failure names the one that did not, and its log."""
-    deadline = time.monotonic() + _STEP_SECONDS
-    for module in modules:
-        while module.running:
-            if time.monotonic() > deadline:
-                raise Failure(f"the step before {module.name} can start takes too long; see {module.log}")
-            time.sleep(0.01)
-        if module.code:
-            raise Failure(f"{module.name}: {module.last_words()} ({module.log})")
 
 
 def import_services() -> None:

@@ -3,13 +3,43 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
 
-from hpctl.children import Child
 from hpctl.embedded.process import ServerError
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0
 _STEADY_SECONDS = 20.0
 _STOP_SECONDS = 10.0
+
+
+class Child(Protocol):
+    """What the supervisor needs of a process; the embedded servers are such children too."""
+
+    @property
+    def name(self) -> str:
+        """Its name for people."""
+
+    @property
+    def log(self) -> Path:
+        """The file that it writes to."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it exists; a child that ended is reaped."""
+
+    def launch(self) -> None:
+        """Start it, without waiting."""
+
+    def terminate(self) -> None:
+        """Ask it to end, without waiting."""
+
+    def kill(self) -> None:
+        """SIGKILL it."""
 
 
 class Watched:

@@ -14,6 +14,25 @@ from hpctl.embedded.jars import KAFKA_VERSION, cache_directory, kafka_jars, lock
 from hpctl.embedded.process import Server, ServerError, dying_with_parent, free_port
 
 CLUSTER_ID = "healthcare0embedded000"  # 16 bytes in URL-safe base64
+_SINGLE_NODE = {
+    "auto.create.topics.enable": "false",
+    "group.initial.rebalance.delay.ms": 0,
+    "offsets.topic.num.partitions": 8,
+    "transaction.state.log.num.partitions": 4,
+    "share.coordinator.state.topic.num.partitions": 4,
+    "offsets.topic.replication.factor": 1,
+    "transaction.state.log.replication.factor": 1,
+    "transaction.state.log.min.isr": 1,
+    "share.coordinator.state.topic.replication.factor": 1,
+    "share.coordinator.state.topic.min.isr": 1,
+    "num.network.threads": 2,
+    "num.io.threads": 4,
+    "background.threads": 2,
+    "log.cleaner.dedupe.buffer.size": 4_194_304,
+    # A killed broker's registration stands until its session ends: the default of 9 s is the restart's delay.
+    "broker.session.timeout.ms": 1500,
+    "broker.heartbeat.interval.ms": 300,
+}
 
 
 def find_java() -> Path:
@@ -92,24 +111,7 @@ class Kafka(Server):
             ),
             "advertised.listeners": ",".join(f"{name}://{self.host}:{port}" for name, port in listeners.items()),
             "log.dirs": self.data.resolve(),
-            "auto.create.topics.enable": "false",
-            "group.initial.rebalance.delay.ms": 0,
-            "offsets.topic.num.partitions": 8,
-            "transaction.state.log.num.partitions": 4,
-            "share.coordinator.state.topic.num.partitions": 4,
-            **{
-                f"{log}.{setting}": 1
-                for log in ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
-                for setting in ("replication.factor", "min.isr")
-                if (log, setting) != ("offsets.topic", "min.isr")
-            },
-            "num.network.threads": 2,
-            "num.io.threads": 4,
-            "background.threads": 2,
-            "log.cleaner.dedupe.buffer.size": 4_194_304,
-            # A killed broker's registration stands until its session ends: the default of 9 s is the restart's delay.
-            "broker.session.timeout.ms": 1500,
-            "broker.heartbeat.interval.ms": 300,
+            **_SINGLE_NODE,
         }
 
     def _formatted_storage(self) -> Path:

@@ -25,6 +25,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
+import uvicorn
 from hpctl.embedded.kafka import Kafka
 from hpctl.embedded.postgres import Postgres
 from hpctl.embedded.process import free_port
@@ -128,30 +129,19 @@ def database_url(database_environ: Environ) -> str:
 async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
     """Run the application under a real uvicorn in this loop, lifespan included; yields its address, `http://127.0.0.1:port`.
 
-    `options` go to `uvicorn.Config`. RuntimeError when the application does not start; uvicorn's log has the reason.
+    The application's own `state.http_protocol` serves it, if there is one; `options` go to `uvicorn.Config`.
+    RuntimeError when the application does not start; uvicorn's log has the reason.
     """
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield  # Ctrl-C stays pytest's
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            try:
-                await super().startup(sockets)
-            except SystemExit:  # would end pytest
-                raise RuntimeError("the application did not start; see uvicorn's log") from None
-
     defaults: dict[str, Any] = {
         "log_config": None,
         "access_log": False,
         "lifespan": "on",
         "timeout_graceful_shutdown": 5,
+        "http": getattr(getattr(app, "state", None), "http_protocol", "httptools"),
     }
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = Server(uvicorn.Config(app, **(defaults | options)))
+        server = _Server(uvicorn.Config(app, **(defaults | options)))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             while not server.started:
@@ -195,3 +185,15 @@ def token(role: str = "ADMIN", subject: str = "someone@example.com", *, secret: 
 
 def _base64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # Ctrl-C stays pytest's
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # would end pytest
+            raise RuntimeError("the application did not start; see uvicorn's log") from None
