@@ -1,0 +1,33 @@
+"""The patients' Kafka door: the cache follows the topics on every replica, and billing's answers arrive."""
+
+from uuid import UUID
+
+from chassis.cache import Cache
+from chassis.consumer import Handler, Received
+from chassis.db import Transaction
+from healthcare_contracts import topics
+from healthcare_contracts.events import BillingAccountCreatedData, PatientDeletedData
+
+from patient_service import service
+
+GROUP = topics.PATIENTS
+
+
+def handlers(cache: Cache) -> dict[str, Handler]:
+    """Topic → handler."""
+
+    async def patient_changed(event: Received, tx: Transaction) -> None:
+        """The replica that wrote may have died before it evicted: here that is repeated until it is done."""
+        patient_id: UUID = PatientDeletedData.model_validate(event.data).patient_id
+        tx.after_commit(service.evict(cache, patient_id))
+
+    async def billing_account(event: Received, tx: Transaction) -> None:
+        """`billing.account.created` makes the patient ACTIVE; requests are our own voice."""
+        if event.type == "billing.account.created":
+            await service.activate(tx, cache, BillingAccountCreatedData.model_validate(event.data).patient_id)
+
+    return {
+        topics.PATIENT_UPDATED.name: patient_changed,
+        topics.PATIENT_DELETED.name: patient_changed,
+        topics.BILLING_ACCOUNT.name: billing_account,
+    }

@@ -1,0 +1,50 @@
+"""patient-service put together."""
+
+from chassis import app
+from chassis.auth import TokenVerifier
+from chassis.cache import Cache
+from chassis.consumer import Consumer
+from chassis.db import Database
+from chassis.kafka import KafkaProducer
+from chassis.migrations import Migrations
+from chassis.relay import Relay
+from fastapi import FastAPI
+from healthcare_contracts import permissions, topics
+
+from patient_service import consumers, routes
+from patient_service.provisioning import Provisioning
+from patient_service.seed import seed
+from patient_service.settings import Settings
+
+_TOPICS = (topics.PATIENT_CREATED, topics.PATIENT_UPDATED, topics.PATIENT_DELETED, topics.BILLING_ACCOUNT)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application with its parts: schema, database, cache, Kafka both ways, and billing."""
+    settings = settings or Settings.from_environ()
+    database = Database(settings)
+    cache = Cache(settings)
+    producer = KafkaProducer(settings, [*_TOPICS, *(dead for topic in _TOPICS for dead in topic.dead_letters())])
+    consumer = Consumer(settings, group=consumers.GROUP, database=database, producer=producer)
+    consumer.subscribe(consumers.handlers(cache))
+    provisioning = Provisioning(settings, database, cache)
+    return app.create_app(
+        settings,
+        routers=[routes.router],
+        parts=[
+            Migrations(settings, "patient_service", seed),
+            database,
+            cache,
+            producer,
+            Relay(settings, database, producer),
+            consumer,
+            provisioning,
+        ],
+        permissions=permissions.ROLES,
+        state={
+            "database": database,
+            "cache": cache,
+            "provisioning": provisioning,
+            "tokens": TokenVerifier(settings),
+        },
+    )

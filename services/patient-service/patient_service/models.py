@@ -1,0 +1,70 @@
+"""The tables of the patients' database."""
+
+from datetime import date, datetime
+from typing import cast
+from uuid import UUID
+
+import sqlalchemy as sa
+from chassis.outbox import OutboxMessage
+from sqlmodel import Field, SQLModel
+
+PENDING = "PENDING"
+ACTIVE = "ACTIVE"
+
+UNIQUE_EMAIL = "uq_patient_email_key"
+
+
+class Patient(SQLModel, table=True):
+    """A patient. Text that is sorted, searched or unique has a normalised key beside it, alike on every build.
+
+    `version` counts what clients can see change; the billing status is not among it.
+    """
+
+    __tablename__ = "patient"
+    __table_args__ = (
+        sa.UniqueConstraint("email_key", name=UNIQUE_EMAIL),
+        sa.CheckConstraint("billing_status IN ('PENDING', 'ACTIVE')", name="ck_patient_billing_status"),
+        sa.Index("ix_patient_name_key", "name_key", "id"),
+        sa.Index("ix_patient_email_key", "email_key", "id"),
+        sa.Index("ix_patient_date_of_birth", "date_of_birth", "id"),
+        sa.Index("ix_patient_registered_date", "registered_date", "id"),
+        sa.Index("ix_patient_created_at", "created_at", "id"),
+        sa.Index(
+            "ix_patient_name_search", "name_key", postgresql_using="gin", postgresql_ops={"name_key": "gin_trgm_ops"}
+        ),
+        sa.Index("ix_patient_pending", "created_at", postgresql_where=sa.text("billing_status = 'PENDING'")),
+    )
+
+    id: UUID = Field(primary_key=True)
+    name: str = Field(sa_column=sa.Column(sa.String(100), nullable=False))
+    name_key: str = Field(sa_column=sa.Column(sa.Text(collation="C"), nullable=False))
+    email: str = Field(sa_column=sa.Column(sa.String(255), nullable=False))
+    email_key: str = Field(sa_column=sa.Column(sa.Text(collation="C"), nullable=False))
+    phone: str | None = Field(sa_column=sa.Column(sa.String(64)))
+    gender: str | None = Field(sa_column=sa.Column(sa.String(16)))
+    address: str = Field(sa_column=sa.Column(sa.String(255), nullable=False))
+    date_of_birth: date
+    registered_date: date
+    billing_status: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
+    billing_requested_at: datetime | None = Field(sa_column=sa.Column(sa.DateTime(timezone=True)))
+    version: int
+    created_at: datetime = Field(sa_column=sa.Column(sa.DateTime(timezone=True), nullable=False))
+    updated_at: datetime = Field(sa_column=sa.Column(sa.DateTime(timezone=True), nullable=False))
+
+
+class PatientCount(SQLModel, table=True):
+    """How many patients there are, in slots: a trigger counts in the slot of its connection.
+
+    One row for all would make every insert wait for the one before; counting ten million rows costs seconds.
+    """
+
+    __tablename__ = "patient_count"
+
+    slot: int = Field(sa_column=sa.Column(sa.Integer, primary_key=True, autoincrement=False))
+    total: int = Field(sa_column=sa.Column(sa.BigInteger, nullable=False))
+
+
+patient = cast(sa.Table, Patient.__table__)  # type: ignore[attr-defined]  # every table class has one
+patient_count = cast(sa.Table, PatientCount.__table__)  # type: ignore[attr-defined]
+
+TABLES = (Patient, PatientCount, OutboxMessage)

@@ -1,0 +1,114 @@
+"""The billing account of a new patient: by gRPC, and by event when that fails. It neither delays nor fails the 201."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chassis import rpc, telemetry
+from chassis.actuator import Health
+from chassis.cache import Cache
+from chassis.db import Database
+from chassis.errors import PlatformError, Unavailable
+from chassis.resilience import Breaker, Bulkhead, Retry
+from healthcare_contracts.billing_service_pb2 import CreateAccountRequest
+from healthcare_contracts.billing_service_pb2_grpc import BillingServiceStub
+
+from patient_service import service
+from patient_service.settings import Settings
+
+log = telemetry.logger(__name__)
+
+CALLS_AT_ONCE = 32
+SWEPT_AT_ONCE = 200
+
+
+class Provisioning:
+    """A part: calls billing after a patient's commit, and sweeps up what stays PENDING."""
+
+    name = "billing"
+    role = None
+    critical = False
+
+    def __init__(self, settings: Settings, database: Database, cache: Cache) -> None:
+        self._settings = settings
+        self._database = database
+        self._cache = cache
+        self._breaker = Breaker("billing")
+        self._bulkhead = Bulkhead("billing", CALLS_AT_ONCE)
+        self._retry = Retry("billing")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._channel: Any = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Opens the channel, which connects when it is used."""
+        self._channel = rpc.channel(self._settings.billing_target)
+        self._stub = BillingServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated
+        if {"relay"} & self._settings.service_roles:
+            self._sweeper = asyncio.create_task(self._sweep(), name="billing sweeper")
+
+    async def stop(self) -> None:
+        """What is under way ends; the sweeper of the next process finds what did not."""
+        if self._sweeper:
+            self._sweeper.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=3)
+        for task in (*self._tasks, *([self._sweeper] if self._sweeper else ())):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def health(self) -> Health:
+        """What the breaker says."""
+        return Health(up=self._breaker.state != "open", details={"breaker": str(self._breaker.state)})
+
+    def begin(self, row: Any) -> None:
+        """Starts to provision a patient that was just committed; returns at once."""
+        task = asyncio.create_task(self._provision(row))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _provision(self, row: Any) -> None:
+        try:
+            async with self._bulkhead:
+                await self._retry(lambda: self._call(row))
+        except PlatformError as error:
+            log.warning("billing cannot be called, asking by event", patient_id=str(row["id"]), error=error.slug)
+            await self._fall_back(row)
+        else:
+            await self._activate(row)
+
+    async def _call(self, row: Any) -> None:
+        request = CreateAccountRequest(patientId=str(row["id"]), email=row["email"], name=row["name"])
+        async with self._breaker:
+            await rpc.call(
+                self._stub.CreateAccount, request, what="billing", within=self._settings.billing_timeout_seconds
+            )
+
+    async def _activate(self, row: Any) -> None:
+        try:
+            async with self._database.transaction(tolerant=True) as tx:
+                await service.activate(tx, self._cache, row["id"])
+        except Unavailable:
+            log.warning("the sweeper will find it", patient_id=str(row["id"]))
+
+    async def _fall_back(self, row: Any) -> None:
+        try:
+            async with self._database.transaction(tolerant=True) as tx:
+                await service.request_account(tx, row)
+        except Unavailable:
+            log.warning("the sweeper will find it", patient_id=str(row["id"]))
+
+    async def _sweep(self) -> None:
+        every = self._settings.billing_sweep_seconds
+        while True:
+            await asyncio.sleep(every)
+            try:
+                async with self._database.transaction() as tx:
+                    before = datetime.now(UTC) - timedelta(seconds=every)
+                    asked = await service.request_overdue_accounts(tx, before, SWEPT_AT_ONCE)
+                if asked:
+                    log.info("asked again for billing accounts", count=asked)
+            except Unavailable:
+                log.warning("the sweep waits for the database")

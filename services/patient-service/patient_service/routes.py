@@ -1,0 +1,89 @@
+"""The patients' HTTP door."""
+
+from typing import Annotated
+from uuid import UUID
+
+from chassis.auth import Principal, Requires
+from chassis.cache import Cache
+from chassis.conditional import not_modified
+from chassis.db import InTransaction, Reads
+from chassis.http import JsonResponse, prefix
+from chassis.paging import PageRequest, Paging
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from patient_service import queries, service
+from patient_service.provisioning import Provisioning
+from patient_service.schemas import PatientCreate, PatientPage, PatientRead, PatientUpdate, patient_json
+
+router = APIRouter(prefix="/patients", tags=["patients"])
+
+
+async def _cache(request: Request) -> Cache:
+    cache: Cache = request.app.state.cache
+    return cache
+
+
+async def _provisioning(request: Request) -> Provisioning:
+    provisioning: Provisioning = request.app.state.provisioning
+    return provisioning
+
+
+Reader = Annotated[Principal, Requires("patients:read")]
+Writer = Annotated[Principal, Requires("patients:write")]
+Deleter = Annotated[Principal, Requires("patients:delete")]
+Cached = Annotated[Cache, Depends(_cache)]
+IfMatch = Annotated[str | None, Header(max_length=1024)]
+Search = Annotated[str | None, Query(max_length=100, description="part of the name, ignoring case")]
+
+
+@router.get("", response_model=PatientPage, operation_id="listPatients")
+async def list_patients(
+    who: Reader,
+    page: Annotated[PageRequest, Depends(Paging(queries.SORTABLE))],
+    reads: Reads,
+    search: Search = None,
+    searchValue: Search = None,
+) -> Response:
+    """A page of patients."""
+    return JsonResponse(await queries.list_patients(reads, page, (search or searchValue or "").strip() or None))
+
+
+@router.get("/{id}", response_model=PatientRead, operation_id="getPatient")
+async def read_patient(id: UUID, who: Reader, cache: Cached, reads: Reads, if_none_match: IfMatch = None) -> Response:
+    """One patient; 304 when the client has it already."""
+    version, body = await queries.one_patient(reads, cache, id)
+    if not_modified(if_none_match, version):
+        return Response(status_code=304, headers={"ETag": f'"{version}"'})
+    return JsonResponse(body, etag=version)
+
+
+@router.post("", status_code=201, response_model=PatientRead, operation_id="createPatient")
+async def create_patient(
+    request: Request,
+    who: Writer,
+    new: PatientCreate,
+    provisioning: Annotated[Provisioning, Depends(_provisioning)],
+    tx: InTransaction,
+) -> Response:
+    """Registers a patient; its billing account follows."""
+    row = await service.register_patient(tx, new, provisioning.begin)
+    location = f"{prefix(request)}/patients/{row['id']}"
+    return JsonResponse(patient_json(row), 201, etag=row["version"], headers={"Location": location})
+
+
+@router.put("/{id}", response_model=PatientRead, operation_id="replacePatient")
+async def update_patient(
+    id: UUID, who: Writer, change: PatientUpdate, cache: Cached, tx: InTransaction, if_match: IfMatch = None
+) -> Response:
+    """Replaces a patient."""
+    row = await service.update_patient(tx, cache, id, change, service.Condition(if_match))
+    return JsonResponse(patient_json(row), etag=row["version"])
+
+
+@router.delete("/{id}", status_code=204, operation_id="deletePatient")
+async def delete_patient(
+    id: UUID, who: Deleter, cache: Cached, tx: InTransaction, if_match: IfMatch = None
+) -> Response:
+    """Removes a patient everywhere."""
+    await service.delete_patient(tx, cache, id, service.Condition(if_match))
+    return Response(status_code=204)

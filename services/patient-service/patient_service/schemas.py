@@ -1,0 +1,131 @@
+"""What goes over the wire: patients as clients write and read them."""
+
+import unicodedata
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from healthcare_contracts.events import PatientAttributes, PatientData
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+EARLIEST_BIRTH = date(1850, 1, 1)
+
+
+def _plain(text: str) -> str:
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise ValueError("must not have control characters")
+    return text
+
+
+def _birth(day: date) -> date:
+    if day > datetime.now(UTC).date():
+        raise ValueError("must not be in the future")
+    if day < EARLIEST_BIRTH:
+        raise ValueError(f"must not be before {EARLIEST_BIRTH.year}")
+    return day
+
+
+Plain = AfterValidator(_plain)
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Plain]
+Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Plain]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), Plain]
+Gender = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16), Plain]
+Email = Annotated[EmailStr, Field(max_length=255)]
+BirthDate = Annotated[date, AfterValidator(_birth)]
+
+
+class PatientCreate(BaseModel):
+    """A new patient; unknown and read-only fields are ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        str_strip_whitespace=True,
+        json_schema_extra={
+            "examples": [
+                {"name": "John Doe", "email": "john@example.com", "address": "123 Main St", "dateOfBirth": "1990-01-01"}
+            ]
+        },
+    )
+
+    name: Name
+    email: Email
+    address: Address
+    date_of_birth: BirthDate
+    phone: Phone | None = None
+    gender: Gender | None = None
+
+
+class PatientUpdate(PatientCreate):
+    """A whole patient that replaces the one there is; `version`, when given, has to be the current one."""
+
+    version: int | None = Field(None, ge=1)
+
+
+class PatientRead(BaseModel):
+    """A patient as clients read it; for the documents."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    id: UUID
+    name: str
+    email: str
+    phone: str | None
+    gender: str | None
+    address: str
+    date_of_birth: date
+    registered_date: date
+    billing_status: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class PatientPage(BaseModel):
+    """A page of patients; for the documents."""
+
+    content: list[PatientRead]
+    page: int
+    size: int
+    totalElements: int
+    totalPages: int
+    sort: list[str]
+    hasNext: bool
+    hasPrevious: bool
+
+
+def patient_json(row: Any) -> bytes:
+    """A row of the patient table as its JSON."""
+    return orjson.dumps(
+        {
+            "id": row["id"],
+            "name": row["name"],
+            "email": row["email"],
+            "phone": row["phone"],
+            "gender": row["gender"],
+            "address": row["address"],
+            "dateOfBirth": row["date_of_birth"],
+            "registeredDate": row["registered_date"],
+            "billingStatus": row["billing_status"],
+            "version": row["version"],
+            "createdAt": row["created_at"],
+            "updatedAt": row["updated_at"],
+        },
+        option=orjson.OPT_UTC_Z,
+    )
+
+
+def patient_event(row: Any) -> dict[str, Any]:
+    """A row of the patient table as the data of its events."""
+    data = PatientData(
+        patient_id=row["id"],
+        name=row["name"],
+        email=row["email"],
+        phone=row["phone"],
+        address=row["address"],
+        attributes=PatientAttributes(gender=row["gender"], dob=row["date_of_birth"]),
+        version=row["version"],
+    )
+    return data.model_dump(mode="json", by_alias=True)

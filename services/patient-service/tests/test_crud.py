@@ -1,0 +1,157 @@
+"""Create, read, replace, delete: status codes, shapes and conditions."""
+
+import uuid
+
+import pytest
+from chassis.testing import token
+
+KEYS = {
+    "id",
+    "name",
+    "email",
+    "phone",
+    "gender",
+    "address",
+    "dateOfBirth",
+    "registeredDate",
+    "billingStatus",
+    "version",
+    "createdAt",
+    "updatedAt",
+}
+
+
+@pytest.mark.contract("P03", "P06", "D08", "D24")
+async def test_create_answers_201_with_location_and_etag(client, new) -> None:
+    answer = await client.post("/patients", json=new())
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body.keys() == KEYS
+    assert answer.headers["Location"] == f"/patients/{body['id']}"
+    assert answer.headers["ETag"] == '"1"'
+    assert body["billingStatus"] == "PENDING"
+    assert uuid.UUID(body["id"]).version == 7
+    assert body["createdAt"].endswith("Z")
+
+
+@pytest.mark.contract("P02", "P16")
+async def test_read_answers_the_patient_or_404(client, new) -> None:
+    created = (await client.post("/patients", json=new(phone="+1-555-0102", gender="M"))).json()
+    answer = await client.get(f"/patients/{created['id']}")
+    assert answer.status_code == 200
+    assert answer.json() | {"billingStatus": ""} == created | {"billingStatus": ""}
+    unknown = await client.get(f"/patients/{uuid.uuid4()}")
+    assert unknown.status_code == 404
+    assert unknown.headers["Content-Type"] == "application/problem+json"
+    assert (await client.get("/patients/not-a-uuid")).status_code == 400
+
+
+@pytest.mark.contract("P04", "Q24", "D24")
+async def test_put_replaces_and_guards_the_version(client, new) -> None:
+    created = (await client.post("/patients", json=new(phone="1"))).json()
+    path = f"/patients/{created['id']}"
+    answer = await client.put(path, json=new(name="Jane Doe", version=1))
+    assert answer.status_code == 200
+    assert answer.json()["name"] == "Jane Doe"
+    assert answer.json()["phone"] is None
+    assert answer.json()["version"] == 2
+    assert (await client.get(path)).json()["name"] == "Jane Doe"
+    assert (await client.put(path, json=new(version=1))).status_code == 409
+    assert (await client.put(path, json=new(), headers={"If-Match": '"1"'})).status_code == 412
+    assert (await client.put(path, json=new(), headers={"If-Match": '"2"'})).status_code == 200
+    assert (await client.put(f"/patients/{uuid.uuid4()}", json=new())).status_code == 404
+
+
+@pytest.mark.contract("D24")
+async def test_if_none_match_answers_304(client, new) -> None:
+    path = (await client.post("/patients", json=new())).headers["Location"]
+    etag = (await client.get(path)).headers["ETag"]
+    answer = await client.get(path, headers={"If-None-Match": etag})
+    assert answer.status_code == 304
+    assert answer.content == b""
+    assert (await client.get(path, headers={"If-None-Match": '"99"'})).status_code == 200
+
+
+@pytest.mark.contract("P05", "D18")
+async def test_delete_needs_an_admin_and_is_final(client, new) -> None:
+    path = (await client.post("/patients", json=new())).headers["Location"]
+    user = {"Authorization": f"Bearer {token('USER')}"}
+    assert (await client.get(path, headers=user)).status_code == 200
+    assert (await client.delete(path, headers=user)).status_code == 403
+    assert (await client.delete(path)).status_code == 204
+    assert (await client.get(path)).status_code == 404
+    assert (await client.delete(path)).status_code == 404
+
+
+@pytest.mark.contract("P16", "P17")
+async def test_an_email_is_taken_once_whatever_its_case(client, new) -> None:
+    first = new(email=f"Somebody.{uuid.uuid4().hex}@Example.com")
+    assert (await client.post("/patients", json=first)).status_code == 201
+    again = await client.post("/patients", json=new(email=first["email"].upper()))
+    assert again.status_code == 409
+    assert again.json()["field"] == "email"
+    assert first["email"].lower() not in again.text.lower()
+
+
+@pytest.mark.contract("P16", "P17", "D09", "D20")
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "   "),
+        ("name", "x" * 101),
+        ("name", None),
+        ("name", "a\u0000b"),
+        ("email", "nobody"),
+        ("email", "a" * 250 + "@example.com"),
+        ("address", ""),
+        ("address", "x" * 256),
+        ("dateOfBirth", "1849-12-31"),
+        ("dateOfBirth", "2999-01-01"),
+        ("dateOfBirth", "yesterday"),
+        ("phone", "1" * 65),
+        ("gender", "x" * 17),
+    ],
+)
+async def test_bad_input_is_400_and_names_the_field(client, new, field, value) -> None:
+    answer = await client.post("/patients", json=new(**{field: value}))
+    assert answer.status_code == 400
+    problem = answer.json()
+    assert problem["title"] == "Validation Failed"
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert problem["detail"].startswith(field)
+    if isinstance(value, str) and value.strip():
+        assert value not in answer.text
+
+
+@pytest.mark.contract("D09")
+async def test_a_blank_name_is_told_in_the_documented_words(client, new) -> None:
+    answer = await client.post("/patients", json=new(name=""))
+    assert answer.json()["detail"] == "name must not be blank"
+    assert answer.json()["type"] == "https://example.com/errors/validation"
+
+
+@pytest.mark.contract("D08")
+async def test_the_small_rules_of_http(client, new) -> None:
+    path = (await client.post("/patients?colour=blue", json=new(colour="blue", id="mine"))).headers["Location"]
+    head = await client.head(path)
+    assert head.status_code == 200
+    assert head.content == b""
+    assert int(head.headers["Content-Length"]) > 0
+    wrong = await client.patch(path, json={})
+    assert wrong.status_code == 405
+    assert wrong.headers["Allow"] == "DELETE, GET, HEAD, PUT"
+    assert (
+        await client.post("/patients", content=b"{", headers={"Content-Type": "application/json"})
+    ).status_code == 400
+    assert (await client.post("/patients", content=b"{}", headers={"Content-Type": "text/plain"})).status_code == 415
+    assert (await client.post("/patients", json=new(notes="x" * 1_100_000))).status_code == 413
+
+
+@pytest.mark.contract("S06", "W03")
+async def test_nothing_without_a_token(client, new) -> None:
+    anonymous = {"Authorization": ""}
+    answer = await client.post("/patients", json=new(), headers=anonymous)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    forged = {"Authorization": f"Bearer {token('ADMIN', secret='x' * 40)}"}
+    assert (await client.get("/patients", headers=forged)).status_code == 401
