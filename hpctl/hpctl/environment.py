@@ -62,6 +62,7 @@ def _database(layout: Layout, service: Service) -> dict[str, str]:
         "DATABASE_URL": f"postgresql://127.0.0.1:{layout.port('PATIENT_DB_PORT')}/{service.database}",
         "DATABASE_USER": service.database,
         "DATABASE_PASSWORD": state.password(layout, service.database),
-        "DDL_AUTO": layout.environ.get("DDL_AUTO", "update"),
+        # The stack migrates in a step of its own; a service that did it again would keep 8 MiB of Alembic for nothing.
+        "DDL_AUTO": layout.environ.get("DDL_AUTO", "none"),
         "SQL_INIT_MODE": layout.environ.get("SQL_INIT_MODE", "always"),
     }

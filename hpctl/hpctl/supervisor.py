@@ -23,6 +23,15 @@ from hpctl.signals import stop_signals
 from hpctl.watched import Child, Watched, end
 
 _STEP_SECONDS = 60.0
+# What the services and their server import only when they start.
+_LATE_IMPORTS = (
+    "chassis.kafka",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.auto",
+    "uvloop",
+)
 
 
 class Supervisor:
@@ -150,9 +159,8 @@ class Supervisor:
 def import_services() -> None:
     """Import what the services run on, once: forked children share this memory."""
     gc.disable()  # a collection in the middle of imports only costs time
-    for service in SERVICES:
-        importlib.import_module(f"{service.package}.main")
-    importlib.import_module("chassis.kafka")
+    for name in (*(f"{service.package}.main" for service in SERVICES), *_LATE_IMPORTS):
+        importlib.import_module(name)
 
 
 def main() -> int:

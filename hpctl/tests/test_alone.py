@@ -14,12 +14,14 @@ from hpctl.layout import SERVICES, Service
 
 @pytest.mark.contract("A18")
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
-def test_it_answers_without_kafka_redis_and_neighbours(service: Service, database_environ, tmp_path):
-    nobody, port = str(free_port()), free_port()
+def test_it_answers_without_kafka_redis_and_neighbours(service: Service, postgres, tmp_path):
+    nobody, port, database = str(free_port()), free_port(), f"alone_{service.package}"
+    postgres.create_database(database, "secret")
     environ = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
     environ |= {"HOST": "127.0.0.1", "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{nobody}", "REDIS_HOST": "127.0.0.1"}
     environ |= {"REDIS_PORT": nobody, service.port: str(port), "BILLING_SERVICE_GRPC_PORT": str(free_port())}
-    environ |= {"SHUTDOWN_DRAIN_SECONDS": "0"} | (database_environ if service.database_port else {})
+    environ |= {"SHUTDOWN_DRAIN_SECONDS": "0", "DATABASE_USER": database, "DATABASE_PASSWORD": "secret"}
+    environ |= {"DATABASE_URL": f"postgresql://{postgres.host}:{postgres.port}/{database}"}
     log = tmp_path / "log"
     with log.open("wb") as output:
         command = [sys.executable, "-m", service.package]
