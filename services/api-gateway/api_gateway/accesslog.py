@@ -2,6 +2,10 @@
 
 import sys
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from api_gateway.exchange import Exchange
 
 FULL = 256
 
@@ -9,23 +13,19 @@ FULL = 256
 class AccessLog:
     """Collects lines; the owner flushes it several times a second."""
 
-    def __init__(self, service: str, enabled: bool) -> None:
+    def __init__(self, service: str) -> None:
         self._template = (
             b'{"service":"%b","event":"request","method":"%%b","route":"%%b","status":%%d,"milliseconds":%%.2f,'
             b'"upstream":"%%b","level":"info","requestId":"%%b","traceId":"%%b","time":"%%b.%%03dZ"}\n'
             % service.encode()
         )
-        self._enabled = enabled
         self._lines: list[bytes] = []
         self._second = 0
         self._clock = b""
 
-    def write(
-        self, method: bytes, route: str, status: int, seconds: float, upstream: str, request_id: bytes, trace: bytes
-    ) -> None:
+    def write(self, exchange: "Exchange", seconds: float, upstream: str) -> None:
         """Note one exchange. A request id may hold any visible character, the rest needs no escape."""
-        if not self._enabled:
-            return
+        request_id = exchange.request_id
         if b'"' in request_id or b"\\" in request_id:
             request_id = request_id.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
         now = time.time()
@@ -33,9 +33,18 @@ class AccessLog:
         if second != self._second:
             self._second = second
             self._clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-        millisecond = int((now - second) * 1000)
-        values = (method, route.encode(), status, seconds * 1000, upstream.encode(), request_id, trace)
-        self._lines.append(self._template % (*values, self._clock, millisecond))
+        line = self._template % (
+            exchange.method,
+            exchange.label.encode(),
+            exchange.status,
+            seconds * 1000,
+            upstream.encode(),
+            request_id,
+            exchange.trace_id,
+            self._clock,
+            int((now - second) * 1000),
+        )
+        self._lines.append(line)
         if len(self._lines) >= FULL:
             self.flush()
 

@@ -7,10 +7,10 @@ from chassis.errors import Forbidden, MethodNotAllowed, NotFound, TooManyRequest
 
 from api_gateway import metrics
 from api_gateway.cors import Cors, is_preflight
-from api_gateway.limits import Limiter
+from api_gateway.limits import Account, Limiter
 from api_gateway.problems import Refused
-from api_gateway.quota import Decision, Quota
-from api_gateway.routes import METHODS, ROUTES, RouteTable
+from api_gateway.quota import Decision
+from api_gateway.routes import METHODS, ROUTES, Route, RouteTable
 from api_gateway.settings import Settings
 from api_gateway.trust import bucket
 
@@ -23,6 +23,7 @@ _KNOWN_METHODS = frozenset(method.encode() for method in METHODS)
 _READING = frozenset({b"GET", b"HEAD"})
 _UNVERIFIED = "unverified"
 _SCHEME = b"bearer "
+_STANDING_SECONDS = 1.0
 
 
 class Tokens(Protocol):
@@ -36,6 +37,18 @@ class Tokens(Protocol):
 
 
 Then = Callable[["Exchange"], None]
+
+
+class Standing:
+    """What is known of a client on a route; it holds for a second, then its token is looked at again."""
+
+    __slots__ = ("account", "methods", "stats", "until")
+
+    def __init__(self, account: Account, methods: frozenset[bytes], until: float) -> None:
+        self.account = account
+        self.methods = methods
+        self.until = until
+        self.stats = metrics.stats(account.key.partition(":")[0])
 
 
 class Admission:
@@ -63,15 +76,26 @@ class Admission:
         route = exchange.route
         if route is None:
             self._without_route(exchange)
-        elif is_preflight(exchange.method, exchange.fields):
+            return
+        standing = exchange.fields.standings.get(route)
+        if standing is not None and exchange.started < standing.until and exchange.method in standing.methods:
+            lines = self._limiter.spend(standing.account, exchange.started)
+            if lines is not None:
+                standing.stats.allowed += 1
+                exchange.limit_lines = lines
+                exchange.forward()
+                return
+        self._look_closely(exchange, route)
+
+    def _look_closely(self, exchange: "Exchange", route: Route) -> None:
+        if is_preflight(exchange.method, exchange.fields):
             self._preflight(exchange)
         elif exchange.method not in _KNOWN_METHODS:
             exchange.refuse(MethodNotAllowed(METHODS))
         elif route.auth:
-            self._authenticate(exchange)
+            self._authenticate(exchange, route)
         else:
-            client = bucket(exchange.address)
-            self._limit(exchange, route.name, self._quotas[route.name], client, _forward)
+            self._limit(exchange, self._account(route, bucket(exchange.address)), _forward)
 
     def _without_route(self, exchange: "Exchange") -> None:
         path = exchange.head.path
@@ -93,7 +117,7 @@ class Admission:
         else:
             exchange.permit(lines)
 
-    def _authenticate(self, exchange: "Exchange") -> None:
+    def _authenticate(self, exchange: "Exchange", route: Route) -> None:
         value = exchange.fields.authorization
         token = value[7:].decode("latin-1") if value is not None and value[:7].lower() == _SCHEME else None
         if token is None:
@@ -101,46 +125,52 @@ class Admission:
             return
         principal = self._tokens.cached(token)
         if principal is None:
-            self._limit_address(exchange, lambda exchange: self._verify(exchange, token))
+            self._limit_address(exchange, lambda exchange: self._verify(exchange, route, token))
         else:
-            self._limit_client(exchange, principal)
+            self._limit_client(exchange, route, principal)
 
-    def _verify(self, exchange: "Exchange", token: str) -> None:
+    def _verify(self, exchange: "Exchange", route: Route, token: str) -> None:
         try:
             principal = self._tokens.verify(token)
         except Unauthenticated as error:
             exchange.refuse(error)
         else:
-            self._limit_client(exchange, principal)
+            self._limit_client(exchange, route, principal)
 
-    def _limit_client(self, exchange: "Exchange", principal: "Principal") -> None:
-        route = exchange.route
-        assert route is not None
-        scope = route.scopes.get(exchange.method_name)
-        allowed = scope is None or scope in self._permissions.get(principal.role, ())
-        then = _forward if allowed else _forbidden
-        self._limit(exchange, route.name, self._quotas[route.name], "subject " + principal.subject, then)
+    def _limit_client(self, exchange: "Exchange", route: Route, principal: "Principal") -> None:
+        account = self._account(route, "subject " + principal.subject)
+        granted = self._permissions.get(principal.role, frozenset())
+        methods = frozenset(name.encode() for name in METHODS if route.scopes.get(name) in {None, *granted})
+        allowed = exchange.method in methods
+        until = exchange.started + _STANDING_SECONDS
+        exchange.fields.standings[route] = Standing(account, methods - {b"OPTIONS"}, until)
+        self._limit(exchange, account, _forward if allowed else _forbidden)
+
+    def _account(self, route: Route, client: str) -> Account:
+        return self._limiter.account(route.name, self._quotas[route.name], client)
 
     def _limit_address(self, exchange: "Exchange", then: Then) -> None:
-        self._limit(exchange, _UNVERIFIED, self._default, bucket(exchange.address), then)
+        account = self._limiter.account(_UNVERIFIED, self._default, bucket(exchange.address))
+        self._limit(exchange, account, then)
 
-    def _limit(self, exchange: "Exchange", name: str, quota: Quota, client: str, then: Then) -> None:
-        decision = self._limiter.take(name, quota, client)
+    def _limit(self, exchange: "Exchange", account: Account, then: Then) -> None:
+        decision = self._limiter.take(account)
         if decision is None:
-            self._limiter.ask(name, quota, client, lambda late: _decided(exchange, name, quota, late, then))
+            self._limiter.ask(account, lambda late: _decided(exchange, account, late, then))
         else:
-            _decided(exchange, name, quota, decision, then)
+            _decided(exchange, account, decision, then)
 
 
-def _decided(exchange: "Exchange", name: str, quota: Quota, decision: Decision, then: Then) -> None:
+def _decided(exchange: "Exchange", account: Account, decision: Decision, then: Then) -> None:
     if exchange.over:
         return
-    exchange.limit_lines = quota.lines(decision)
+    stats = metrics.stats(account.key.partition(":")[0])
+    exchange.limit_lines = account.quota.lines(decision)
     if decision.allowed:
-        metrics.stats(name).allowed += 1
+        stats.allowed += 1
         then(exchange)
     else:
-        metrics.stats(name).refused += 1
+        stats.refused += 1
         exchange.refuse(TooManyRequests(decision.retry_after))
 
 

@@ -40,7 +40,7 @@ class Connection(asyncio.Protocol):
         self.close_after = False
         self.client_full = False  # the client does not read
         self.deadline = float("inf")
-        self._held = False
+        self.held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accepted, or turned away."""
@@ -80,14 +80,14 @@ class Connection(asyncio.Protocol):
 
     def hold(self) -> None:
         """Stop reading."""
-        if not self._held and self.transport is not None:
-            self._held = True
+        if not self.held and self.transport is not None:
+            self.held = True
             self.transport.pause_reading()
 
     def release(self) -> None:
         """Read on."""
-        if self._held and self.transport is not None:
-            self._held = False
+        if self.held and self.transport is not None:
+            self.held = False
             self.transport.resume_reading()
 
     def write(self, data: bytes) -> None:

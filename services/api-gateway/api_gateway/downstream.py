@@ -183,7 +183,8 @@ class Downstream(Connection):
     def _next(self) -> None:
         self.await_head()
         self._service_full = False
-        self.release()
+        if self.held:
+            self.release()
         if self.buffer:
             self._advance()
 

@@ -1,6 +1,7 @@
 """One request and its answer: from the admitted head to the service, and from the service's answer to the client."""
 
 import asyncio
+from random import getrandbits  # names requests, guards nothing
 from typing import TYPE_CHECKING
 
 from chassis.breaker import Rejected
@@ -9,7 +10,7 @@ from chassis.errors import PlatformError, Unavailable
 from api_gateway.bodies import LAST_CHUNK, chunk
 from api_gateway.fields import Fields
 from api_gateway.grammar import Head
-from api_gateway.headers import Trace, problem_head, response_head
+from api_gateway.headers import problem_head, response_head
 from api_gateway.pool import Pool
 from api_gateway.problems import Refused, render
 from api_gateway.responses import Response
@@ -27,10 +28,16 @@ CLIENT_GONE = 499
 class Exchange:
     """Receives the service's answer (api_gateway.upstream.Receiver) and writes the client's."""
 
-    __slots__ = (
-        "_chunked", "_connection", "_gateway", "_pool", "_resend", "_retried", "_ticket", "client", "fields",
-        "head", "label", "limit_lines", "method", "over", "route", "started", "status", "trace", "whole",
-    )  # fmt: skip
+    limit_lines = b""
+    status = 0  # of the answer, once its head is written
+    over = False
+    _chunked = False
+    _retried = False
+    _pool: Pool | None = None
+    _ticket = 0
+    _connection: UpstreamConnection | None = None
+    _resend: list[bytes] | None = None  # the body as far as it was sent
+    _sent = 0
 
     def __init__(self, gateway: "Gateway", client: "Downstream", head: Head, fields: Fields) -> None:
         self._gateway = gateway
@@ -39,19 +46,14 @@ class Exchange:
         self.fields = fields
         self.method = head.method
         self.route = gateway.routes.find(head.path)
-        self.label = self.route.name if self.route is not None else "none"
-        self.trace = Trace(fields)
+        self.label = "none" if self.route is None else self.route.name
         self.started = gateway.now()
-        self.limit_lines = b""
-        self.status = 0  # of the answer, once its head is written
         self.whole = not fields.chunked and not fields.length
-        self.over = False
-        self._chunked = False
-        self._retried = False
-        self._pool: Pool | None = None
-        self._ticket = 0
-        self._connection: UpstreamConnection | None = None
-        self._resend: list[bytes] | None = []
+        # X-Request-ID and W3C trace context: kept where they are sound, made otherwise
+        digits = b"%048x" % getrandbits(192)
+        self.trace_id, flags = fields.trace or (digits[16:], b"01")
+        self.request_id = fields.request_id or self.trace_id
+        self.parent = b"00-%b-%b-%b" % (self.trace_id, digits[:16], flags)
 
     @classmethod
     def of_nobody(cls, gateway: "Gateway", client: "Downstream") -> "Exchange":
@@ -111,7 +113,9 @@ class Exchange:
     def _send(self, connection: UpstreamConnection) -> None:
         self._connection = connection
         head = self._gateway.request_head(self)
-        connection.send(self, head + b"".join(self._resend) if self._resend else head)
+        if self._resend:
+            head += b"".join(self._resend)
+        connection.send(self, head)
         if not self.whole:
             self.client.body_may_flow()
 
@@ -122,10 +126,9 @@ class Exchange:
         if self.fields.chunked:
             data = (chunk(payload) if payload else b"") + (LAST_CHUNK if done else b"")
         self.whole = done
-        if self._resend is not None:
-            self._resend.append(data)
-            if sum(map(len, self._resend)) > _LONGEST_RESENT:
-                self._resend = None
+        self._sent += len(data)
+        if self._sent <= _LONGEST_RESENT:
+            self._resend = [*(self._resend or ()), data]
         self._connection.transport.write(data)
 
     def hold_body(self) -> None:
@@ -141,11 +144,13 @@ class Exchange:
     def answered(self, response: Response, payload: bytes, done: bool) -> None:
         """Write the head and what came with it."""
         self.status = response.status
-        bodiless = self.method == b"HEAD" or response.status in {204, 304}
-        self._chunked = not bodiless and response.length is None and self.client.minor == 1
-        if not self.whole or (not bodiless and response.length is None and not self._chunked):
-            self.client.close_after = True
-        self.client.write(response_head(self._gateway, self, response, self._chunked) + self._framed(payload, done))
+        if response.length is None or not self.whole:
+            bodiless = self.method == b"HEAD" or response.status in {204, 304}
+            self._chunked = not bodiless and response.length is None and self.client.minor == 1
+            if not self.whole or not (bodiless or self._chunked):
+                self.client.close_after = True
+            payload = self._framed(payload, done)
+        self.client.write(response_head(self._gateway, self, response, self._chunked) + payload)
         if done:
             self._finish(None)
 
@@ -187,7 +192,7 @@ class Exchange:
             self._give_up(error or Unavailable(self._pool.name), error or ConnectionError())
 
     def _may_be_resent(self) -> bool:
-        return not self._retried and self._resend is not None and self.method in _IDEMPOTENT
+        return not self._retried and self._sent <= _LONGEST_RESENT and self.method in _IDEMPOTENT
 
     def expire(self) -> None:
         """The deadline has passed."""
@@ -227,7 +232,7 @@ class Exchange:
     def _give_up(self, error: PlatformError, blame: BaseException | None) -> None:
         self.status = error.status
         self.client.close_after = self.client.close_after or not self.whole
-        body = render(error, self.head.path.decode(), self.trace.trace_id.decode())
+        body = render(error, self.head.path.decode(), self.trace_id.decode())
         lines = self._gateway.cors.lines(self.fields)
         for name, value in error.headers.items():
             lines += f"{name}: {value}\r\n".encode("latin-1")

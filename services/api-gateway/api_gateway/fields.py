@@ -7,9 +7,14 @@ client is.
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from api_gateway.grammar import MAX_FIELDS
 from api_gateway.problems import Refused
+from api_gateway.routes import Route
+
+if TYPE_CHECKING:
+    from api_gateway.admission import Standing
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
@@ -30,8 +35,8 @@ class Fields:
     """A block of header fields, read once; equal blocks of one connection share it."""
 
     __slots__ = (
-        "acrh", "acrm", "authorization", "chunked", "close", "expect", "forwarded_for", "host",
-        "identity", "length", "named", "onward", "origin", "passed", "prefix", "proto", "request_id", "seen", "trace",
+        "acrh", "acrm", "authorization", "chunked", "close", "expect", "forwarded_for", "host", "identity", "length",
+        "named", "onward", "origin", "passed", "prefix", "proto", "request_id", "seen", "standings", "trace",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -52,7 +57,8 @@ class Fields:
         self.identity: list[bytes] = []
         self.named: set[bytes] = set()
         self.passed: bytes = b""
-        self.onward: bytes | None = None  # api_gateway.headers.forwarded, once it has been made
+        self.onward: dict[Route, bytes] = {}  # what follows the target in the head for a service, once it is made
+        self.standings: dict[Route, Standing] = {}  # what api_gateway.admission found out about the client
         self.seen: set[bytes] = set()
 
 

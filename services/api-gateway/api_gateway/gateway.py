@@ -9,14 +9,15 @@ from chassis.actuator import Health
 from chassis.breaker import State
 from chassis.http import Draining
 
-from api_gateway import metrics
 from api_gateway.accesslog import AccessLog
 from api_gateway.admission import Admission, Tokens
 from api_gateway.connection import Connection
 from api_gateway.cors import Cors
 from api_gateway.exchange import Exchange
-from api_gateway.headers import Security, forwarded, request_head
+from api_gateway.fields import Fields
+from api_gateway.headers import Security, forwarded, framing, onward
 from api_gateway.limits import Limiter
+from api_gateway.metrics import CONNECTIONS, stats
 from api_gateway.pool import Pool
 from api_gateway.redis_link import RedisLink
 from api_gateway.routes import Route, RouteTable
@@ -53,7 +54,7 @@ class Gateway:
         }
         self.drain = Draining()
         self.date = b""
-        self._log = AccessLog(settings.service_name, settings.log_level in {"debug", "info"})
+        self._log = AccessLog(settings.service_name) if settings.log_level in {"debug", "info"} else None
         self._open: set[Connection] = set()
         self._by_address: Counter[str] = Counter()
         self._watch: asyncio.TimerHandle | None = None
@@ -72,7 +73,8 @@ class Gateway:
             self._watch.cancel()
         for pool in self.pools.values():
             pool.close()
-        self._log.flush()
+        if self._log is not None:
+            self._log.flush()
 
     async def health(self) -> Health:
         """Up while no breaker is open."""
@@ -83,18 +85,18 @@ class Gateway:
         """Count a connection in; False when there are too many."""
         self._open.add(client)
         self._by_address[client.peer] += 1
-        metrics.CONNECTIONS["open"] += 1
+        CONNECTIONS["open"] += 1
         welcome = (
             len(self._open) <= self.settings.max_connections
             and self._by_address[client.peer] <= self.settings.max_connections_per_address
         )
-        metrics.CONNECTIONS["accepted" if welcome else "turned_away"] += 1
+        CONNECTIONS["accepted" if welcome else "turned_away"] += 1
         return welcome
 
     def leave(self, client: Connection) -> None:
         """Count it out."""
         self._open.discard(client)
-        metrics.CONNECTIONS["open"] -= 1
+        CONNECTIONS["open"] -= 1
         self._by_address[client.peer] -= 1
         if self._by_address[client.peer] <= 0:
             del self._by_address[client.peer]
@@ -107,22 +109,34 @@ class Gateway:
 
     def request_head(self, exchange: Exchange) -> bytes:
         """The head of a request for its service."""
-        fields, route, peer = exchange.fields, exchange.route, exchange.client.peer
+        fields, route, head = exchange.fields, exchange.route, exchange.head
         assert route is not None
+        constant = fields.onward.get(route) or self._onward(fields, route, exchange.client.peer)
+        target = head.path[len(route.prefix) :]
+        if head.query is not None:
+            target = b"%b?%b" % (target, head.query)
+        return b"%b %b%b%b\r\n%btraceparent: %b\r\n\r\n" % (
+            head.method,
+            target,
+            constant,
+            exchange.request_id,
+            framing(head.method, fields),
+            exchange.parent,
+        )
+
+    def _onward(self, fields: Fields, route: Route, peer: str) -> bytes:
         trusted = self.trust.trusts(peer)
-        if fields.onward is None:
-            fields.onward = forwarded(fields, peer, b"http", trusted)
+        about = forwarded(fields, peer, b"http", trusted)
         prefix = fields.prefix.rstrip(b"/") if trusted and fields.prefix else b""
-        return request_head(exchange, self.pools[route.upstream].authority, fields.onward, prefix)
+        made = fields.onward[route] = onward(fields, route, self.pools[route.upstream].authority, about, prefix)
+        return made
 
     def record(self, exchange: Exchange, upstream: str) -> None:
         """Count and log an exchange that is over."""
         seconds = self.now() - exchange.started
-        trace = exchange.trace
-        metrics.stats(exchange.label).count(exchange.method, exchange.status, seconds)
-        self._log.write(
-            exchange.method, exchange.label, exchange.status, seconds, upstream, trace.request_id, trace.trace_id
-        )
+        stats(exchange.label).count(exchange.method, exchange.status, seconds)
+        if self._log is not None:
+            self._log.write(exchange, seconds, upstream)
 
     def _sweep(self) -> None:
         now = self.now()
@@ -132,4 +146,5 @@ class Gateway:
             client.expire()
         for pool in self.pools.values():
             pool.sweep(now)
-        self._log.flush()
+        if self._log is not None:
+            self._log.flush()

@@ -1,11 +1,11 @@
 """The heads that the gateway writes: to a service, and to a client."""
 
 from http import HTTPStatus
-from random import getrandbits  # names requests, guards nothing
 from typing import TYPE_CHECKING
 
 from api_gateway.fields import Fields
 from api_gateway.responses import Response
+from api_gateway.routes import Route
 
 if TYPE_CHECKING:
     from api_gateway.exchange import Exchange
@@ -16,23 +16,6 @@ _STATUS_LINES = {code: b"HTTP/1.1 %d \r\n" % code for code in range(200, 600)} |
 }
 _WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-def status_line(status: int) -> bytes:
-    """The first line of an answer."""
-    return _STATUS_LINES[status]
-
-
-class Trace:
-    """The ids of one request (contract of the platform: X-Request-ID and W3C traceparent), kept or made."""
-
-    __slots__ = ("parent", "request_id", "trace_id")
-
-    def __init__(self, fields: Fields) -> None:
-        digits = b"%048x" % getrandbits(192)
-        self.trace_id, flags = fields.trace or (digits[16:], b"01")
-        self.request_id = fields.request_id or self.trace_id
-        self.parent = b"00-%b-%b-%b" % (self.trace_id, digits[:16], flags)
 
 
 class Security:
@@ -59,37 +42,31 @@ def forwarded(fields: Fields, peer: str, scheme: bytes, trusted: bool) -> bytes:
     return b"".join(lines)
 
 
-def request_head(exchange: "Exchange", authority: bytes, onward: bytes, prefix: bytes) -> bytes:
-    """The head that a service gets; the trusted prefix and the route's own become X-Forwarded-Prefix."""
-    head, fields, route = exchange.head, exchange.fields, exchange.route
-    assert route is not None
-    target = (
-        head.path[len(route.prefix) :]
-        if head.query is None
-        else b"%b?%b" % (head.path[len(route.prefix) :], head.query)
-    )
-    if fields.chunked:
-        framing = b"Transfer-Encoding: chunked\r\n"
-    elif fields.length is not None or head.method in _WITH_BODY:
-        framing = b"Content-Length: %d\r\n" % (fields.length or 0)
-    else:
-        framing = b""
+def onward(fields: Fields, route: Route, authority: bytes, about: bytes, prefix: bytes) -> bytes:
+    """What follows the target in the head for a service, up to the request id; the same for equal fields and route.
+
+    `about`: the lines about the client; `prefix`: what trusted proxies have cut off the path before us.
+    """
     prefix += route.prefix.encode()
-    return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%bX-Request-ID: %b\r\ntraceparent: %b\r\n\r\n" % (
-        head.method,
-        target,
+    return b" HTTP/1.1\r\nHost: %b\r\n%b%bX-Request-ID: " % (
         authority,
-        onward,
-        framing,
+        about,
         b"X-Forwarded-Prefix: %b\r\n" % prefix if prefix else b"",
-        exchange.trace.request_id,
-        exchange.trace.parent,
     )
+
+
+def framing(method: bytes, fields: Fields) -> bytes:
+    """The line that says how long the body is."""
+    if fields.chunked:
+        return b"Transfer-Encoding: chunked\r\n"
+    if fields.length is not None or method in _WITH_BODY:
+        return b"Content-Length: %d\r\n" % (fields.length or 0)
+    return b""
 
 
 def page_head(exchange: "Exchange", closing: bool) -> bytes:
     """A request for a page of our own, written anew for uvicorn: two parsers cannot read it differently."""
-    head, fields, trace = exchange.head, exchange.fields, exchange.trace
+    head, fields = exchange.head, exchange.fields
     target = head.path if head.query is None else b"%b?%b" % (head.path, head.query)
     return b"%b %b HTTP/1.%d\r\nHost: %b\r\n%bX-Request-ID: %b\r\ntraceparent: %b\r\nConnection: %b\r\n\r\n" % (
         head.method,
@@ -97,35 +74,30 @@ def page_head(exchange: "Exchange", closing: bool) -> bytes:
         head.minor,
         fields.host or b"localhost",
         fields.passed,
-        trace.request_id,
-        trace.parent,
+        exchange.request_id,
+        exchange.parent,
         b"close" if closing else b"keep-alive",
     )
 
 
 def response_head(gateway: "Gateway", exchange: "Exchange", response: Response, chunked: bool) -> bytes:
     """The head of a service's answer, as the client gets it."""
-    return b"".join(
-        (
-            status_line(response.status),
-            response.fields,
-            b"" if response.dated else gateway.date,
-            b"Transfer-Encoding: chunked\r\n" if chunked else b"",
-            gateway.cors.lines(exchange.fields),
-            _common(gateway, exchange),
-        )
+    fields = exchange.fields
+    return b"%b%b%b%b%b%b%bX-Request-ID: %b\r\n%b\r\n" % (
+        _STATUS_LINES[response.status],
+        response.fields,
+        b"" if response.dated else gateway.date,
+        b"Transfer-Encoding: chunked\r\n" if chunked else b"",
+        b"" if fields.origin is None else gateway.cors.lines(fields),
+        gateway.security.lines,
+        exchange.limit_lines,
+        exchange.request_id,
+        b"Connection: close\r\n" if exchange.client.close_after or gateway.drain.now else b"",
     )
 
 
 def problem_head(gateway: "Gateway", exchange: "Exchange", status: int, lines: bytes) -> bytes:
     """The head of an answer of our own; `lines` are whole header lines."""
-    return b"".join((status_line(status), lines, gateway.date, _common(gateway, exchange)))
-
-
-def _common(gateway: "Gateway", exchange: "Exchange") -> bytes:
-    return b"%b%bX-Request-ID: %b\r\n%b\r\n" % (
-        gateway.security.lines,
-        exchange.limit_lines,
-        exchange.trace.request_id,
-        b"Connection: close\r\n" if exchange.client.closing else b"",
-    )
+    response = Response(status, close=False)
+    response.fields = lines
+    return response_head(gateway, exchange, response, chunked=False)

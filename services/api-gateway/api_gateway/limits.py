@@ -10,7 +10,6 @@ by 1/rate; it may run `burst / rate` ahead of now. Redis holds the number for al
 - Without Redis the view is the limit.
 """
 
-import math
 import time
 from collections.abc import Callable
 
@@ -20,93 +19,112 @@ from api_gateway.redis_link import RedisLink, Verdict
 
 _REMEMBERED = 50_000
 
-
-class View:
-    """What is known here of one client's TAT, in this process's clock."""
-
-    __slots__ = ("reported", "tat", "unreported")
-
-    def __init__(self) -> None:
-        self.tat = 0.0
-        self.unreported = 0  # decided here, not yet sent
-        self.reported = 0  # sent, not yet answered
-
-
 Then = Callable[[Decision], None]
 
 
+class Account:
+    """What is known here of one client under one quota; `tat` in this process's clock."""
+
+    __slots__ = ("key", "quota", "reported", "tat", "unreported")
+
+    def __init__(self, key: str, quota: Quota) -> None:
+        self.key = key
+        self.quota = quota
+        self.tat = 0.0
+        self.unreported = 0  # requests decided here, not yet sent
+        self.reported = 0  # sent, not yet answered
+
+
 class Limiter:
-    """The limits of this replica; `link` is None where there is no Redis at all."""
+    """The limits of this replica; `link` is None where there is no Redis at all. Times are the loop's, in seconds."""
 
     def __init__(self, link: RedisLink | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._link = link
         self._clock = clock
-        self._views: Generations[tuple[str, str], View] = Generations(_REMEMBERED)
+        self._accounts: Generations[tuple[str, str], Account] = Generations(_REMEMBERED)
 
-    def take(self, name: str, quota: Quota, client: str) -> Decision | None:
-        """Count one request of this client against `name`; None: only Redis can tell, `ask` it."""
+    def account(self, name: str, quota: Quota, client: str) -> Account:
+        """The account of a client under `name`."""
         key = (name, client)
-        view = self._views.get(key) or self._views.put(key, View())
+        return self._accounts.get(key) or self._accounts.put(key, Account(f"{name}:{client}", quota))
+
+    def spend(self, account: Account, now: float) -> bytes | None:
+        """Count one request and answer the limit's header lines; None: it is not certain here, `take` it."""
+        quota = account.quota
+        backlog = (account.tat - now if account.tat > now else 0.0) + quota.interval
+        if backlog > quota.span or not self._count(account):
+            return None
+        account.tat = now + backlog
+        remaining, reset = int((quota.span - backlog) * quota.rate), int(backlog) + 1
+        return quota.template % (remaining, reset, remaining, reset)
+
+    def take(self, account: Account) -> Decision | None:
+        """Count one request; None: only Redis can tell, `ask` it."""
         now = self._clock()
-        decision = _peek(view, quota, now)
-        link = self._link
+        decision = _peek(account, now)
         if decision.allowed:
-            if link is not None and link.up:
-                if view.unreported + view.reported >= quota.unreported:
-                    return None
-                view.unreported += 1
-                if view.unreported * 2 >= quota.unreported:
-                    self._report(view, link, name, quota, client)
-            view.tat = now + decision.reset
+            if not self._count(account):
+                return None
+            account.tat = now + decision.reset
         return decision
 
-    def ask(self, name: str, quota: Quota, client: str, then: Then) -> None:
+    def ask(self, account: Account, then: Then) -> None:
         """Let Redis count one request; `then` is called once, later."""
-        view = self._views.get((name, client)) or self._views.put((name, client), View())
-        link = self._link
+        link, quota = self._link, account.quota
         if link is None or not link.up:
-            then(self._locally(view, quota))
+            then(self._locally(account))
             return
 
         def answered(verdict: Verdict | None) -> None:
-            then(self._locally(view, quota) if verdict is None else self._learned(view, quota, verdict))
+            then(self._locally(account) if verdict is None else self._learned(account, verdict))
 
-        link.consume(_key(name, client), quota.rate, quota.burst, 1, force=False, then=answered)
+        link.consume(account.key, quota.rate, quota.burst, 1, force=False, then=answered)
 
-    def _locally(self, view: View, quota: Quota) -> Decision:
+    def _count(self, account: Account) -> bool:
+        """Note a request that is decided here; False when that has to wait for Redis."""
+        link = self._link
+        if link is None or not link.up:
+            return True
+        most = account.quota.unreported
+        if account.unreported + account.reported >= most:
+            return False
+        account.unreported += 1
+        if account.unreported * 2 >= most:
+            self._report(account, link)
+        return True
+
+    def _locally(self, account: Account) -> Decision:
         now = self._clock()
-        decision = _peek(view, quota, now)
+        decision = _peek(account, now)
         if decision.allowed:
-            view.tat = now + decision.reset
+            account.tat = now + decision.reset
         return decision
 
-    def _report(self, view: View, link: RedisLink, name: str, quota: Quota, client: str) -> None:
-        count, view.unreported = view.unreported, 0
-        view.reported += count
+    def _report(self, account: Account, link: RedisLink) -> None:
+        count, account.unreported = account.unreported, 0
+        account.reported += count
 
         def answered(verdict: Verdict | None) -> None:
-            view.reported -= count
+            account.reported -= count
             if verdict is not None:
-                self._learned(view, quota, verdict)
+                self._learned(account, verdict)
 
-        link.consume(_key(name, client), quota.rate, quota.burst, count, force=True, then=answered)
+        link.consume(account.key, account.quota.rate, account.quota.burst, count, force=True, then=answered)
 
-    def _learned(self, view: View, quota: Quota, verdict: Verdict) -> Decision:
+    def _learned(self, account: Account, verdict: Verdict) -> Decision:
         now = self._clock()
-        view.tat = now + verdict.backlog + (view.unreported + view.reported) / quota.rate
-        seen = _peek(view, quota, now)
+        quota = account.quota
+        account.tat = now + verdict.backlog + (account.unreported + account.reported) * quota.interval
         if verdict.granted:
-            return Decision(True, math.floor(quota.burst - verdict.backlog * quota.rate + 1e-6), verdict.backlog, 0.0)
-        return Decision(False, 0, verdict.backlog, max(seen.retry_after, 0.001))
+            remaining = max(0, int((quota.span - verdict.backlog) * quota.rate))
+            return Decision(True, remaining, verdict.backlog, 0.0)
+        return Decision(False, 0, verdict.backlog, max(_peek(account, now).retry_after, 0.001))
 
 
-def _peek(view: View, quota: Quota, now: float) -> Decision:
+def _peek(account: Account, now: float) -> Decision:
     """What one more request now would be answered, without counting it."""
-    backlog = (view.tat - now if view.tat > now else 0.0) + quota.interval
+    quota = account.quota
+    backlog = (account.tat - now if account.tat > now else 0.0) + quota.interval
     if backlog > quota.span:
         return Decision(False, 0, backlog - quota.interval, backlog - quota.span)
     return Decision(True, int((quota.span - backlog) * quota.rate), backlog, 0.0)
-
-
-def _key(name: str, client: str) -> str:
-    return f"{name}:{client}"

@@ -46,7 +46,11 @@ class Quota:
         return 0 if self.exact else max(1, self.burst // 100)
 
     @cached_property
-    def _template(self) -> bytes:
+    def template(self) -> bytes:
+        """X-RateLimit-* and draft-ietf-httpapi-ratelimit-headers-10, for (remaining, reset, remaining, reset).
+
+        The window is how long a spent burst takes to come back.
+        """
         window = max(1, math.ceil(self.burst / self.rate))
         return (
             b"X-RateLimit-Limit: %d\r\nX-RateLimit-Remaining: %%d\r\nX-RateLimit-Reset: %%d\r\n"
@@ -54,6 +58,6 @@ class Quota:
         ) % (self.burst, self.name.encode(), self.burst, window, self.name.encode())
 
     def lines(self, decision: Decision) -> bytes:
-        """X-RateLimit-* and draft-ietf-httpapi-ratelimit-headers-10; the window is how long a burst takes to return."""
+        """The header lines that go with a decision."""
         remaining, reset = decision.remaining, math.ceil(decision.reset)
-        return self._template % (remaining, reset, remaining, reset)
+        return self.template % (remaining, reset, remaining, reset)

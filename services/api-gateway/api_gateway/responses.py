@@ -23,15 +23,14 @@ _DROPPED = (HOP_BY_HOP | _OURS) - {b"connection", b"transfer-encoding"}
 class Response:
     """`fields` are whole lines, Content-Length among them, ready to be sent on."""
 
-    __slots__ = ("chunked", "close", "dated", "fields", "length", "status")
+    chunked = False
+    dated = False
+    length: int | None = None
+    fields = b""
 
     def __init__(self, status: int, close: bool) -> None:
         self.status = status
         self.close = close
-        self.chunked = False
-        self.dated = False
-        self.length: int | None = None
-        self.fields = b""
 
     def body(self, method: bytes) -> Body:
         """How the body ends (RFC 9112 section 6.3)."""
@@ -55,9 +54,8 @@ def parse_response(raw: bytes) -> Response:
     kept = []
     named: set[bytes] = set()
     for line in block.split(b"\r\n"):
-        name = line[: line.find(b":")].lower()
-        read = _READERS.get(name)
-        if read is None or read(response, line[len(name) + 1 :].strip(b" \t"), named):
+        read = _READERS.get(line[: line.find(b":")].lower())
+        if read is None or read(response, line, named):
             kept.append(line)
     if named:
         kept = [line for line in kept if line[: line.find(b":")].lower() not in named]
@@ -71,26 +69,33 @@ def _drop(_: Response, __: bytes, ___: set[bytes]) -> bool:
     return False
 
 
+def _value(line: bytes) -> bytes:
+    return line[line.find(b":") + 1 :].strip(b" \t")
+
+
 def _date(response: Response, _: bytes, __: set[bytes]) -> bool:
     response.dated = True
     return True
 
 
-def _content_length(response: Response, value: bytes, _: set[bytes]) -> bool:
+def _content_length(response: Response, line: bytes, _: set[bytes]) -> bool:
+    value = _value(line)
     if not value.isdigit() or response.length is not None:
         raise Refused(502, "the service's answer has no clear length")
     response.length = int(value)
     return True
 
 
-def _transfer_encoding(response: Response, value: bytes, _: set[bytes]) -> bool:
+def _transfer_encoding(response: Response, line: bytes, _: set[bytes]) -> bool:
+    value = _value(line)
     if value.lower() != b"chunked" or response.chunked:
         raise Refused(502, "the service's answer has an unknown coding")
     response.chunked = True
     return False
 
 
-def _connection(response: Response, value: bytes, named: set[bytes]) -> bool:
+def _connection(response: Response, line: bytes, named: set[bytes]) -> bool:
+    value = _value(line)
     options = {part.strip(b" \t").lower() for part in value.split(b",")}
     response.close = response.close or b"close" in options
     named |= options - {b"", b"close", b"keep-alive", b"content-length"}

@@ -21,7 +21,7 @@ def _writes(permission: str) -> dict[str, str]:
     return dict.fromkeys(("POST", "PUT", "PATCH", "DELETE"), permission)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Route:
     """`prefix` is the part of the path that the service does not see; `timeout` (s) runs until its answer begins."""
 

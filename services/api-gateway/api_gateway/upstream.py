@@ -135,6 +135,10 @@ class UpstreamConnection(asyncio.Protocol):
             if response.status >= 200:
                 break
         self._kept = b""
+        if data and response.length == len(data) and receiver.method != b"HEAD" and response.status not in {204, 304}:
+            self._finish(response, b"")  # all of it is here
+            receiver.answered(response, data, True)
+            return
         body = response.body(receiver.method)
         payload, rest = body.feed(data) if data and not body.done else (b"", data)
         if body.done:
@@ -155,7 +159,8 @@ class UpstreamConnection(asyncio.Protocol):
         receiver, self.receiver, self._body, self._response = self.receiver, None, None, None
         assert receiver is not None and self.transport is not None
         self.served += 1
-        self.resume()
+        if self._paused:
+            self.resume()
         if response.close or rest or not receiver.whole:
             self.transport.abort()
         else:
