@@ -1,0 +1,22 @@
+"""The appointments' Kafka door: the projection follows the patients."""
+
+from chassis.cache import Cache
+from chassis.consumer import Handler, Received
+from chassis.db import Transaction
+from healthcare_contracts import topics
+
+from appointment_service import projection, service
+
+GROUP = topics.APPOINTMENTS
+FOLLOWED = (topics.PATIENT_CREATED, topics.PATIENT_UPDATED, topics.PATIENT_DELETED)
+
+
+def handlers(cache: Cache) -> dict[str, Handler]:
+    """Topic → handler."""
+
+    async def patient_changed(event: Received, tx: Transaction) -> None:
+        """Also when nothing changed: whoever applied the event may have died before it told the cache."""
+        await projection.apply(tx, event)
+        tx.after_commit(service.refresh(cache))
+
+    return {topic.name: patient_changed for topic in FOLLOWED}

@@ -1,0 +1,90 @@
+"""The read model of patients: follows patient.created, patient.updated and patient.deleted, and only ever moves
+forward.
+
+A rebuild reads the topics from offset 0 and calls `apply` for every event, in a transaction of its own, while reads
+and the live consumer go on: the version guard makes the order and the repetition irrelevant.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from chassis import telemetry
+from chassis.consumer import Received
+from chassis.db import Statement, Transaction
+from chassis.text import sort_key
+from healthcare_contracts.events import PatientData, PatientDeletedData
+from sqlalchemy.dialects.postgresql import insert
+
+from appointment_service.models import cached_patient
+
+log = telemetry.logger(__name__)
+
+_NAMES = ("name", "name_key", "email", "phone", "address", "version", "deleted_at", "updated_at")
+_insert = insert(cached_patient).values({name: sa.bindparam(name) for name in ("patient_id", *_NAMES)})
+_UPSERT = Statement(
+    _insert.on_conflict_do_update(
+        index_elements=["patient_id"],
+        set_={name: _insert.excluded[name] for name in _NAMES},
+        # A tombstone never gives way, whatever a late event says of its version.
+        where=(cached_patient.c.version < _insert.excluded.version) & cached_patient.c.deleted_at.is_(None),
+    )
+)
+_BURY = Statement(
+    _insert.on_conflict_do_update(
+        index_elements=["patient_id"],
+        set_={name: _insert.excluded[name] for name in _NAMES},
+        where=cached_patient.c.deleted_at.is_(None),
+    )
+)
+
+DELETED = "patient.deleted"
+
+
+async def apply(tx: Transaction, event: Received) -> bool:
+    """Brings the projection up to one event; whether anything changed.
+
+    Raises:
+        pydantic.ValidationError: the event's data is not what its schema says.
+    """
+    values = _gone(event) if event.type == DELETED else _there(event)
+    changed = await tx.execute(_BURY if event.type == DELETED else _UPSERT, **values) == 1
+    if changed:
+        log.info("projection updated", patient_id=str(values["patient_id"]), version=values["version"], type=event.type)
+    return changed
+
+
+def _there(event: Received) -> dict[str, Any]:
+    patient = PatientData.model_validate(event.data)
+    return {
+        "patient_id": patient.patient_id,
+        "name": patient.name[:255],
+        "name_key": sort_key(patient.name),
+        "email": patient.email[:255],
+        "phone": patient.phone and patient.phone[:64],
+        "address": patient.address and patient.address[:255],
+        "version": _version(patient.version, event),
+        "deleted_at": None,
+        "updated_at": _naive(event.occurred_at),
+    }
+
+
+def _gone(event: Received) -> dict[str, Any]:
+    patient = PatientDeletedData.model_validate(event.data)
+    when = _naive(event.occurred_at)
+    return {
+        "patient_id": patient.patient_id,
+        **dict.fromkeys(("name", "name_key", "email", "phone", "address")),
+        "version": _version(patient.version, event),
+        "deleted_at": when,
+        "updated_at": when,
+    }
+
+
+def _version(version: int | None, event: Received) -> int:
+    """Events from before versions existed: creation is the first, an update is older than any that has one."""
+    return version if version is not None else int(event.type != "patient.created")
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,92 @@
+"""The appointments' HTTP door."""
+
+from typing import Annotated
+from uuid import UUID
+
+from chassis.auth import Principal, Requires
+from chassis.cache import Cache
+from chassis.conditional import not_modified
+from chassis.db import InTransaction, Reads
+from chassis.http import JsonResponse, prefix
+from chassis.paging import PageRequest, Paging
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from appointment_service import queries, service
+from appointment_service.schemas import (
+    AppointmentCreate,
+    AppointmentPage,
+    AppointmentRead,
+    AppointmentUpdate,
+    LocalDateTime,
+)
+
+router = APIRouter(prefix="/appointments", tags=["appointments"])
+
+
+async def _cache(request: Request) -> Cache:
+    cache: Cache = request.app.state.cache
+    return cache
+
+
+async def _span(
+    since: Annotated[LocalDateTime | None, Query(alias="from")] = None,
+    until: Annotated[LocalDateTime | None, Query(alias="to")] = None,
+) -> queries.Span:
+    return queries.Span(since, until)
+
+
+Reader = Annotated[Principal, Requires("appointments:read")]
+Writer = Annotated[Principal, Requires("appointments:write")]
+Cached = Annotated[Cache, Depends(_cache)]
+IfMatch = Annotated[str | None, Header(max_length=1024)]
+
+
+@router.get("", response_model=AppointmentPage, operation_id="listAppointments")
+async def list_appointments(
+    who: Reader,
+    page: Annotated[PageRequest, Depends(Paging(queries.SORTABLE))],
+    span: Annotated[queries.Span, Depends(_span)],
+    cache: Cached,
+    reads: Reads,
+) -> Response:
+    """A page of appointments with their patients; from and to are inclusive, on startTime."""
+    return JsonResponse(await queries.list_appointments(reads, cache, page, span))
+
+
+@router.get("/{id}", response_model=AppointmentRead, operation_id="getAppointment")
+async def read_appointment(
+    id: UUID, who: Reader, cache: Cached, reads: Reads, if_none_match: IfMatch = None
+) -> Response:
+    """One appointment with its patient."""
+    version, body = await queries.one_appointment(reads, cache, id)
+    if not_modified(if_none_match, version):
+        return Response(status_code=304, headers={"ETag": f'"{version}"'})
+    return JsonResponse(body, etag=version)
+
+
+@router.post("", status_code=201, response_model=AppointmentRead, operation_id="createAppointment")
+async def create_appointment(
+    request: Request, who: Writer, new: AppointmentCreate, cache: Cached, tx: InTransaction
+) -> Response:
+    """Books an appointment."""
+    id = await service.book_appointment(tx, cache, new)
+    body = await queries.fresh_appointment(tx, id)
+    return JsonResponse(body, 201, etag=1, headers={"Location": f"{prefix(request)}/appointments/{id}"})
+
+
+@router.put("/{id}", response_model=AppointmentRead, operation_id="replaceAppointment")
+async def update_appointment(
+    id: UUID, who: Writer, change: AppointmentUpdate, cache: Cached, tx: InTransaction, if_match: IfMatch = None
+) -> Response:
+    """Replaces an appointment."""
+    version = await service.change_appointment(tx, cache, id, change, if_match)
+    return JsonResponse(await queries.fresh_appointment(tx, id), etag=version)
+
+
+@router.delete("/{id}", status_code=204, operation_id="deleteAppointment")
+async def delete_appointment(
+    id: UUID, who: Writer, cache: Cached, tx: InTransaction, if_match: IfMatch = None
+) -> Response:
+    """Removes an appointment."""
+    await service.cancel_appointment(tx, cache, id, if_match)
+    return Response(status_code=204)

@@ -1,0 +1,159 @@
+"""What goes over the wire: appointments as clients write them, and with their patient as clients read them."""
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from healthcare_contracts.events import AppointmentData
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from appointment_service.models import Status
+
+
+def _local(moment: datetime) -> datetime:
+    if moment.tzinfo is not None:
+        raise ValueError("must be a local date-time without an offset")
+    return moment
+
+
+def _date_time(value: object) -> object:
+    if not isinstance(value, str) or "T" not in value:
+        raise ValueError("must be a date-time such as 2026-05-20T09:00:00")
+    return value
+
+
+def _plain(text: str) -> str:
+    for character in text:
+        if character not in "\n\r\t" and unicodedata.category(character) in ("Cc", "Cs"):
+            raise ValueError("must not have control characters")
+    return text
+
+
+LocalDateTime = Annotated[datetime, BeforeValidator(_date_time), AfterValidator(_local)]
+Notes = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000), AfterValidator(_plain)]
+
+
+class AppointmentUpdate(BaseModel):
+    """A whole appointment that replaces the one there is; without a status it keeps its own."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "patientId": "123e4567-e89b-12d3-a456-426614174000",
+                    "startTime": "2026-05-20T09:00:00",
+                    "endTime": "2026-05-20T09:30:00",
+                    "notes": "first visit",
+                }
+            ]
+        },
+    )
+
+    patient_id: UUID
+    start_time: LocalDateTime
+    end_time: LocalDateTime
+    notes: Notes | None = None
+    status: Status | None = None
+    version: int | None = Field(None, ge=1)
+
+
+class AppointmentCreate(AppointmentUpdate):
+    """A new appointment: SCHEDULED, whatever else is possible later."""
+
+
+class CachedPatientRead(BaseModel):
+    """What is shown of a patient; for the documents."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    patient_id: UUID
+    name: str
+    email: str | None
+    phone: str | None
+    address: str | None
+    updated_at: datetime
+
+
+class AppointmentRead(BaseModel):
+    """An appointment as clients read it; for the documents."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    id: UUID
+    patient_id: UUID
+    start_time: datetime
+    end_time: datetime
+    notes: str | None
+    status: Status
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    patient: CachedPatientRead | None
+    patient_name: str | None
+
+
+class AppointmentPage(BaseModel):
+    """A page of appointments; for the documents."""
+
+    content: list[AppointmentRead]
+    page: int
+    size: int
+    totalElements: int
+    totalPages: int
+    sort: list[str]
+    hasNext: bool
+    hasPrevious: bool
+
+
+def appointment_json(row: Any) -> bytes:
+    """A row of appointment joined with cached_patient as its JSON."""
+    return orjson.dumps(
+        {
+            "id": row["id"],
+            "patientId": row["patient_id"],
+            "startTime": row["start_time"],
+            "endTime": row["end_time"],
+            "notes": row["notes"],
+            "status": row["status"],
+            "version": row["version"],
+            "createdAt": _utc(row["created_at"]),
+            "updatedAt": _utc(row["updated_at"]),
+            "patient": _patient(row),
+            "patientName": row["patient_name"],
+        }
+    )
+
+
+def _patient(row: Any) -> dict[str, Any] | None:
+    if row["patient_name"] is None:
+        return None
+    return {
+        "patientId": row["patient_id"],
+        "name": row["patient_name"],
+        "email": row["patient_email"],
+        "phone": row["patient_phone"],
+        "address": row["patient_address"],
+        "updatedAt": _utc(row["patient_updated_at"]),
+    }
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat() + "Z"
+
+
+def appointment_event(row: Any) -> dict[str, Any]:
+    """A row of the appointment table as the data of its events."""
+    data = AppointmentData(
+        appointment_id=row["id"],
+        patient_id=row["patient_id"],
+        start_time=row["start_time"],
+        end_time=row["end_time"],
+        status=row["status"],
+        version=row["version"],
+    )
+    return data.model_dump(mode="json", by_alias=True)

@@ -1,0 +1,163 @@
+"""Writes, and the rules they keep."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from chassis import outbox, telemetry
+from chassis.cache import Cache
+from chassis.conditional import check_if_match
+from chassis.db import Statement, Transaction
+from chassis.errors import Conflict, FieldError, Invalid, NotFound
+from chassis.events import Event
+from chassis.ids import new_id
+from healthcare_contracts import topics
+
+from appointment_service.models import Status, appointment, cached_patient
+from appointment_service.queries import CACHE
+from appointment_service.schemas import AppointmentCreate, AppointmentUpdate, appointment_event
+
+log = telemetry.logger(__name__)
+
+NEXT = {
+    Status.SCHEDULED: {Status.CONFIRMED, Status.CANCELLED, Status.NO_SHOW},
+    Status.CONFIRMED: {Status.COMPLETED, Status.CANCELLED, Status.NO_SHOW},
+    Status.COMPLETED: set[Status](),
+    Status.CANCELLED: set[Status](),
+    Status.NO_SHOW: set[Status](),
+}
+"""Which state may follow which; staying is always allowed."""
+
+_EDITED = ("start_time", "end_time", "notes", "status", "updated_at")
+_INSERT = Statement(sa.insert(appointment).returning(*appointment.c))
+_GONE = Statement(
+    sa.select(sa.literal(True)).where(
+        cached_patient.c.patient_id == sa.bindparam("patient_id"), cached_patient.c.deleted_at.is_not(None)
+    )
+)
+_LOCK = Statement(sa.select(appointment).where(appointment.c.id == sa.bindparam("id")).with_for_update())
+_UPDATE = Statement(
+    sa.update(appointment)
+    .where(appointment.c.id == sa.bindparam("appointment_id"))
+    .values({name: sa.bindparam(name) for name in _EDITED} | {"version": appointment.c.version + 1})
+    .returning(*appointment.c)
+)
+_DELETE = Statement(sa.delete(appointment).where(appointment.c.id == sa.bindparam("id")))
+
+
+async def book_appointment(tx: Transaction, cache: Cache, new: AppointmentCreate) -> UUID:
+    """Books; a patient that is not known yet may be known tomorrow. The new id.
+
+    Raises:
+        Invalid: the times are wrong, or a status other than SCHEDULED is asked for.
+        Conflict: the patient was deleted.
+    """
+    _check_times(new)
+    if new.status not in (None, Status.SCHEDULED):
+        raise Invalid([FieldError("status", "must be SCHEDULED for a new appointment")])
+    if await tx.fetch_value(_GONE, patient_id=new.patient_id):
+        raise Conflict("the patient was deleted", "patientId")
+    now = datetime.now(UTC).replace(tzinfo=None)
+    row = await tx.fetch_one(
+        _INSERT,
+        id=new_id(),
+        patient_id=new.patient_id,
+        start_time=new.start_time,
+        end_time=new.end_time,
+        notes=new.notes,
+        status=Status.SCHEDULED.value,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    assert row is not None  # noqa: S101 - RETURNING answers
+    await _announce(tx, cache, topics.APPOINTMENT_BOOKED, row)
+    id: UUID = row["id"]
+    return id
+
+
+async def change_appointment(
+    tx: Transaction, cache: Cache, id: UUID, change: AppointmentUpdate, if_match: str | None
+) -> int:
+    """Replaces an appointment; its patient stays. The new version.
+
+    Raises:
+        NotFound, Invalid (times, patient), PreconditionFailed (If-Match), Conflict (version, or a state that cannot
+        follow).
+    """
+    row = await tx.fetch_one(_LOCK, id=id)
+    if row is None:
+        raise NotFound("appointment")
+    check_if_match(if_match, row["version"])
+    if change.version not in (None, row["version"]):
+        raise Conflict("the appointment has changed since that version", "version")
+    if change.patient_id != row["patient_id"]:
+        raise Invalid([FieldError("patientId", "cannot change")])
+    _check_times(change)
+    changed = await tx.fetch_one(
+        _UPDATE,
+        appointment_id=id,
+        start_time=change.start_time,
+        end_time=change.end_time,
+        notes=change.notes,
+        status=_next(Status(row["status"]), change.status).value,
+        updated_at=datetime.now(UTC).replace(tzinfo=None),
+    )
+    assert changed is not None  # noqa: S101 - it is locked
+    await _announce(tx, cache, topics.APPOINTMENT_UPDATED, changed)
+    version: int = changed["version"]
+    return version
+
+
+async def cancel_appointment(tx: Transaction, cache: Cache, id: UUID, if_match: str | None) -> None:
+    """Removes an appointment.
+
+    Raises:
+        NotFound, PreconditionFailed.
+    """
+    row = await tx.fetch_one(_LOCK, id=id)
+    if row is None:
+        raise NotFound("appointment")
+    check_if_match(if_match, row["version"])
+    await tx.execute(_DELETE, id=id)
+    gone = dict(row) | {"status": Status.CANCELLED.value, "version": row["version"] + 1}
+    await _announce(tx, cache, topics.APPOINTMENT_CANCELLED, gone)
+
+
+def refresh(cache: Cache) -> Callable[[], Awaitable[None]]:
+    """An after-commit callback that makes every cached read invalid."""
+
+    async def refreshed() -> None:
+        await cache.bump(CACHE)
+
+    return refreshed
+
+
+def _check_times(wanted: AppointmentUpdate) -> None:
+    if wanted.end_time <= wanted.start_time:
+        raise Invalid([FieldError("endTime", "must be after startTime")])
+
+
+def _next(now: Status, wanted: Status | None) -> Status:
+    if wanted is None or wanted == now:
+        return now
+    if wanted not in NEXT[now]:
+        raise Conflict(f"{now} cannot become {wanted}", "status")
+    return wanted
+
+
+async def _announce(tx: Transaction, cache: Cache, topic: topics.Topic, row: Any) -> None:
+    event = Event(
+        type=topic.types[0],
+        topic=topic.name,
+        key=str(row["patient_id"]),
+        aggregate_type="appointment",
+        aggregate_id=row["id"],
+        aggregate_version=row["version"],
+        data=appointment_event(row),
+    )
+    await outbox.publish(tx, event)
+    tx.after_commit(refresh(cache))
+    log.info("appointment changed", type=event.type, appointment_id=str(row["id"]), version=row["version"])

@@ -1,0 +1,114 @@
+"""The read model follows the patients' events: forward only, once, and without a trace of the deleted."""
+
+import uuid
+
+import asyncpg
+import pytest
+from appointment_service.main import create_app
+from chassis.testing import eventually, serve, token
+
+
+@pytest.mark.contract("Q09", "Q10", "Q12", "Q20", "D05", "E04")
+async def test_a_patient_shows_beside_its_appointments_and_follows_its_updates(client, body, patients) -> None:
+    patient = uuid.uuid4()
+    path = (await client.post("/appointments", json=body(patient))).headers["Location"]
+    await patients.tell("patient.created", patient, 1)
+
+    async def shows(name: str) -> bool:
+        one, page = (await client.get(path)).json(), (await client.get("/appointments?size=100")).json()
+        listed = next(each for each in page["content"] if each["id"] == one["id"])
+        return one["patientName"] == name and listed["patient"] is not None and listed["patient"]["name"] == name
+
+    await eventually(lambda: shows("John Doe"))
+    shown = (await client.get(path)).json()["patient"]
+    assert shown.keys() == {"patientId", "name", "email", "phone", "address", "updatedAt"}
+    await patients.tell("patient.updated", patient, 2, "Jane Doe")
+    await eventually(lambda: shows("Jane Doe"))
+
+
+@pytest.mark.contract("D03", "Q14", "Q15")
+async def test_late_and_repeated_events_change_nothing(client, body, patients, database_url) -> None:
+    patient, witness = uuid.uuid4(), uuid.uuid4()
+    newest = await patients.tell("patient.updated", patient, 5, "Fifth")
+    for version in (1, 3, 4):
+        await patients.tell("patient.updated", patient, version, "Older")
+    await patients.tell("patient.created", patient, 1, "First")
+    assert newest is not None
+    await patients.raw("patient.updated", patient, newest)
+    await patients.raw("patient.updated", patient, newest)
+    await _known(database_url, witness, patients)
+    rows = await _rows(database_url, patient)
+    assert [(row["name"], row["version"]) for row in rows] == [("Fifth", 5)]
+
+
+@pytest.mark.contract("D06", "D17")
+async def test_a_deleted_patient_leaves_a_tombstone_and_stays_away(client, body, patients, database_url) -> None:
+    patient, witness = uuid.uuid4(), uuid.uuid4()
+    path = (await client.post("/appointments", json=body(patient))).headers["Location"]
+    await patients.tell("patient.created", patient, 1)
+    await patients.delete(patient, 2)
+    await patients.tell("patient.updated", patient, 9, "Back Again")
+    await patients.send("patient.created", patient, None)
+    await _known(database_url, witness, patients)
+    row = (await _rows(database_url, patient))[0]
+    assert row["deleted_at"] is not None
+    assert [row[name] for name in ("name", "name_key", "email", "phone", "address")] == [None] * 5
+    assert (await client.get(path)).json()["patient"] is None
+    again = await client.post("/appointments", json=body(patient))
+    assert again.status_code == 409
+
+
+@pytest.mark.contract("E05", "D03")
+async def test_events_from_before_versions_and_from_the_future_are_read(patients, database_url, client) -> None:
+    old, new = uuid.uuid4(), uuid.uuid4()
+    await patients.tell("patient.created", old, None, "Before Versions")
+    data = {"patientId": str(new), "name": "Later", "email": "l@example.com", "version": 1, "bloodType": "AB"}
+    await patients.send("patient.created", new, data, schemaVersion=9)
+    await eventually(lambda: _rows(database_url, new))
+    assert (await _rows(database_url, old))[0]["name"] == "Before Versions"
+
+
+@pytest.mark.contract("Q11")
+async def test_two_replicas_share_the_work_and_the_invalidation(client, body, patients, settings, database_url) -> None:
+    headers = {"Authorization": f"Bearer {token('USER')}"}
+    import httpx2 as httpx
+
+    async with serve(create_app(settings)) as second, httpx.AsyncClient(base_url=second, headers=headers) as other:
+        people = [uuid.uuid4() for _ in range(12)]
+        paths = [(await client.post("/appointments", json=body(patient))).headers["Location"] for patient in people]
+        for path in paths:
+            assert (await other.get(path)).json()["patient"] is None
+        for patient in people:
+            await patients.tell("patient.created", patient, 1, f"Name {patient}")
+
+        async def all_shown() -> bool:
+            names = [(await each.get(path)).json()["patientName"] for path in paths for each in (client, other)]
+            return names == [f"Name {patient}" for patient in people for _ in range(2)]
+
+        await eventually(all_shown, within=20)
+        assert len(await _rows(database_url, *people)) == 12
+
+
+async def _known(database_url: str, witness: uuid.UUID, patients) -> None:
+    """Everything sent before has been handled: one witness in each partition came after it."""
+    witnesses = [uuid.uuid4() for _ in range(24)]
+    for topic in ("patient.created", "patient.updated", "patient.deleted"):
+        for each in witnesses:
+            if topic == "patient.deleted":
+                await patients.delete(each, 9)
+            else:
+                await patients.tell(topic, each, 1 if topic == "patient.created" else 2)
+
+    async def all_there() -> bool:
+        rows = await _rows(database_url, *witnesses)
+        return len(rows) == 24 and all(row["deleted_at"] for row in rows)
+
+    await eventually(all_there, within=20)
+
+
+async def _rows(database_url: str, *people: uuid.UUID) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(database_url)
+    try:
+        return await connection.fetch("SELECT * FROM cached_patient WHERE patient_id = ANY($1)", people)
+    finally:
+        await connection.close()
