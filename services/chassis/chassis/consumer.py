@@ -13,7 +13,7 @@ from typing import cast
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream.exceptions import NackMessage
-from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import KafkaMessage
 from prometheus_client import Counter, Histogram
 
 from chassis import inbox, telemetry
@@ -21,10 +21,11 @@ from chassis.actuator import Health
 from chassis.db import Database, Transaction
 from chassis.deadletters import REPLAY_GROUP, DeadLetters, DeadLetterTopic, Publishes, topic_of
 from chassis.kafka import ensure_topics
+from chassis.offsets import Receipt
 from chassis.received import Received, headers, read
 from chassis.retries import Retries, Verdict, classify
 from chassis.settings import KafkaSettings
-from chassis.subscription import Tuning, subscription
+from chassis.subscription import Member, Tuning
 from chassis.watchdog import Watchdog
 
 __all__ = ["REPLAY_GROUP", "Consumer", "Handler", "Received", "Tuning"]
@@ -71,7 +72,7 @@ class Consumer:
         self._retries = Retries(self._tuning.backoff)
         self._dead_letters = DeadLetters(producer, self._prefix, group)
         self._watchdog = Watchdog(group, self._bare, self._retries.active, self._tuning)
-        self._broker: KafkaBroker | None = None
+        self._member: Member | None = None
         self._kafka: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -89,10 +90,10 @@ class Consumer:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        if self._broker:
-            await self._broker.stop()
+        if self._member:
+            await self._member.stop()
         self._retries.stop()
-        self._broker = self._kafka = None
+        self._member = self._kafka = None
 
     async def health(self) -> Health:
         """Up while joined to the group and moving; the details name the assigned partitions."""
@@ -122,21 +123,11 @@ class Consumer:
             await ensure_topics(
                 self._settings, [DeadLetterTopic(topic_of(topic, self._group)) for topic in self._handlers]
             )
-        broker, subscriber = subscription(
-            self._settings.kafka_bootstrap_servers,
-            topics,
-            group,
-            handle=self._handle,
-            failed=self._failed,
-            tuning=self._tuning,
-        )
-        try:
-            await broker.start()
-        except BaseException:
-            await broker.stop()
-            raise
-        self._broker = broker
-        return subscriber.consumer
+        servers, tuning = self._settings.kafka_bootstrap_servers, self._tuning
+        member = Member(servers, topics, group, handle=self._handle, failed=self._failed, tuning=tuning)
+        kafka = await member.start()
+        self._member = member
+        return kafka
 
     async def _handle(self, record: ConsumerRecord) -> None:
         topic = self._bare(record.topic)
@@ -172,7 +163,7 @@ class Consumer:
                 verdict, error = Verdict.INFRASTRUCTURE, unsent
             else:
                 return
-        delay = self._retries.pause(cast("AIOKafkaConsumer", message.consumer), partition)
+        delay = self._retries.pause(cast("Receipt", message.consumer).kafka, partition)
         self._tell_retry(record, verdict, error, delay)
         raise NackMessage
 

@@ -5,15 +5,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream import AckPolicy, BaseMiddleware, ContextRepo
+from faststream._internal.endpoint.subscriber.utils import MultiLock
 from faststream.kafka import KafkaBroker, KafkaMessage
-from faststream.kafka.subscriber.usecase import DefaultSubscriber
 
+from chassis.offsets import Offsets
 from chassis.retries import Backoff
 
 _log = logging.getLogger("chassis.faststream")
 _log.setLevel(logging.ERROR)  # at every start it warns that it creates no topics, which is how we want it
+
+FETCH_BYTES = 262_144
+"""The client hands out one partition's fetch before it turns to the next: a large one would keep the others waiting."""
 
 Handle = Callable[[ConsumerRecord], Awaitable[None]]
 Failed = Callable[[KafkaMessage, Exception], Awaitable[None]]
@@ -29,6 +33,7 @@ class Tuning:
     backoff: Backoff = field(default_factory=Backoff)
     handler_seconds: float = 60.0
     stop_seconds: float = 15.0
+    commit_seconds: float = 0.05
     watchdog_tick: float = 5.0
     stall_seconds: float = 120.0
     max_poll_interval_ms: int = 300_000
@@ -36,42 +41,70 @@ class Tuning:
     metadata_max_age_ms: int = 30_000
 
 
-def subscription(
-    servers: str, topics: Sequence[str], group: str, *, handle: Handle, failed: Failed, tuning: Tuning
-) -> tuple[KafkaBroker, DefaultSubscriber]:
-    """A broker, not started, whose one subscriber is one member of `group`; names are those on the wire.
+class Member:
+    """One member of `group` over several topics, for one start and one stop; names are those on the wire.
 
-    An offset is committed when `handle` or `failed` returns; `failed` raises NackMessage to seek back instead.
+    A message is done when `handle` or `failed` returns; `failed` raises NackMessage to seek back instead.
     """
 
-    def guard(message: ConsumerRecord, /, *, context: ContextRepo) -> _Guard:
-        return _Guard(message, context=context, failed=failed)
+    def __init__(
+        self, servers: str, topics: Sequence[str], group: str, *, handle: Handle, failed: Failed, tuning: Tuning
+    ) -> None:
+        self._failed = failed
+        self._tuning = tuning
+        self._offsets = Offsets(group, tuning.commit_seconds)
+        self._broker = KafkaBroker(
+            servers,
+            client_id=group,
+            consumer_only=True,
+            metadata_max_age_ms=tuning.metadata_max_age_ms,
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            middlewares=[self._guard],
+            parser=self._parse,
+            decoder=_record,
+            apply_types=False,
+            graceful_timeout=tuning.stop_seconds,
+            logger=_log,
+            log_level=logging.DEBUG,
+        )
+        self._subscriber = self._broker.subscriber(
+            *topics,
+            group_id=group,
+            listener=self._offsets,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=FETCH_BYTES,
+            max_poll_interval_ms=tuning.max_poll_interval_ms,
+            session_timeout_ms=tuning.session_timeout_ms,
+            heartbeat_interval_ms=tuning.session_timeout_ms // 3,
+            no_reply=True,
+        )
+        self._subscriber(handle)
 
-    broker = KafkaBroker(
-        servers,
-        client_id=group,
-        consumer_only=True,
-        metadata_max_age_ms=tuning.metadata_max_age_ms,
-        ack_policy=AckPolicy.NACK_ON_ERROR,
-        middlewares=[guard],
-        parser=_parse,
-        decoder=_record,
-        apply_types=False,
-        graceful_timeout=tuning.stop_seconds,
-        logger=_log,
-        log_level=logging.DEBUG,
-    )
-    subscriber = broker.subscriber(
-        *topics,
-        group_id=group,
-        auto_offset_reset="earliest",
-        max_poll_interval_ms=tuning.max_poll_interval_ms,
-        session_timeout_ms=tuning.session_timeout_ms,
-        heartbeat_interval_ms=tuning.session_timeout_ms // 3,
-        no_reply=True,
-    )
-    subscriber(handle)
-    return broker, subscriber
+    async def start(self) -> AIOKafkaConsumer:
+        """Join the group; raises KafkaError or OSError when that cannot be done now."""
+        try:
+            await self._broker.start()
+        except BaseException:
+            await self._broker.stop()
+            raise
+        return self._subscriber.consumer
+
+    async def stop(self) -> None:
+        """Finish the message in hand, commit, and leave the group."""
+        self._subscriber.running = False
+        await cast("MultiLock", self._subscriber.lock).wait_release(self._tuning.stop_seconds)
+        await self._offsets.stop()
+        await self._broker.stop()
+
+    def _guard(self, message: ConsumerRecord, /, *, context: ContextRepo) -> "_Guard":
+        return _Guard(message, context=context, failed=self._failed)
+
+    async def _parse(self, record: ConsumerRecord, original: Callable[..., Awaitable[KafkaMessage]]) -> KafkaMessage:
+        # The framework's parser fails on headers that are not UTF-8, before a middleware could dead-letter the message.
+        message = await original(replace(record, headers=()))
+        message.raw_message = record
+        message.consumer = self._offsets.receipt(message.consumer, record)
+        return message
 
 
 class _Guard(BaseMiddleware[Any, ConsumerRecord]):
@@ -87,13 +120,6 @@ class _Guard(BaseMiddleware[Any, ConsumerRecord]):
             return await call_next(msg)
         except Exception as error:
             return await self._failed(msg, error)
-
-
-async def _parse(record: ConsumerRecord, original: Callable[[ConsumerRecord], Awaitable[KafkaMessage]]) -> KafkaMessage:
-    # The framework's parser fails on headers that are not UTF-8, before a middleware could dead-letter the message.
-    message = await original(replace(record, headers=()))
-    message.raw_message = record
-    return message
 
 
 async def _record(message: KafkaMessage) -> ConsumerRecord:

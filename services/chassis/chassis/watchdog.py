@@ -1,6 +1,7 @@
 """Whether a consumer still consumes: aiokafka can fall silent after a broker restart (aio-libs/aiokafka#1154)."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ log = telemetry.logger(__name__)
 LAG = Gauge("consumer_lag", "Messages in the topic that the group has not consumed", ["group", "topic", "partition"])
 
 
+PATIENCE = 5
+
+
 @dataclass(slots=True)
 class _Progress:
     position: int | None
@@ -27,7 +31,8 @@ class Watchdog:
     """Looks at every assigned partition at every `watchdog_tick`: its position against the topic's end.
 
     It barks only when all three hold for `stall_seconds`: there are messages to read, nothing moves (no position,
-    no retry), and the broker answers. Neither a broker nor a database that is down is a reason for a restart.
+    no retry), and the broker answers. Neither a broker nor a database that is down is a reason for a restart. A
+    partition that stands still while others move may be waiting for its turn: it gets `PATIENCE` times as long.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Watchdog:
         self._stall_seconds = tuning.stall_seconds
         self._progress: dict[TopicPartition, _Progress] = {}
         self._stalled: set[TopicPartition] = set()
+        self._moved_at = -math.inf
 
     def alive(self) -> bool:
         """False when a partition has stalled although its broker answers."""
@@ -70,12 +76,18 @@ class Watchdog:
         behind = end - (position or 0)
         LAG.labels(self._group, self._bare(partition.topic), partition.partition).set(behind)
         if behind <= 0 or position != seen.position or self._retrying(self._stall_seconds):
+            if position != seen.position:
+                self._moved_at = now
             self._progress[partition] = _Progress(position, now)
             self._stalled.discard(partition)
-        elif now - seen.at >= self._stall_seconds and partition not in self._stalled:
+        elif now - seen.at >= self._patience(now) and partition not in self._stalled:
             self._stalled.add(partition)
             log.error("consumer stalled", group=self._group, topic=self._bare(partition.topic),
                       partition=partition.partition, lag=behind)  # fmt: skip
+
+    def _patience(self, now: float) -> float:
+        others_move = now - self._moved_at < self._stall_seconds
+        return self._stall_seconds * PATIENCE if others_move else self._stall_seconds
 
     @staticmethod
     def _position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:

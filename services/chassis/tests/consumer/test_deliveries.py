@@ -1,5 +1,6 @@
 """What becomes of each message: handled once, skipped, retried, or put aside."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -99,21 +100,49 @@ async def test_several_topics_share_one_member_and_each_has_its_handler(world: A
 @pytest.mark.contract("D02")
 async def test_the_offset_moves_only_after_the_commit_and_its_callbacks(world: Any) -> None:
     await world.topics("things")
-    seen: list[tuple[int | None, int]] = []
+    in_callback, gate = asyncio.Event(), asyncio.Event()
 
     async def handle(event: Received, tx: Transaction) -> None:
         await world.write(event, tx)
 
         async def after_commit() -> None:
-            seen.append((await world.committed("things"), len(await world.effects())))
+            in_callback.set()
+            await gate.wait()
 
-        tx.after_commit(after_commit)
+        if event.data["number"] == 2:
+            tx.after_commit(after_commit)
 
-    await world.send("things", world.message(1), world.message(2))
+    async def committed(offset: int) -> bool:
+        return await world.committed("things") == offset
+
+    await world.send("things", world.message(1), world.message(2), world.message(3))
     async with world.consuming({"things": handle}):
-        await eventually(lambda: len(seen) == 2)
-    assert seen == [(None, 1), (1, 2)]
-    assert await world.committed("things") == 2
+        await in_callback.wait()
+        await eventually(lambda: committed(1))
+        assert await world.effects() == [1, 2]
+        assert await committed(1), "an offset ran ahead of its message"
+        gate.set()
+        await eventually(lambda: committed(3))
+    assert await world.effects() == [1, 2, 3]
+
+
+async def test_other_messages_take_no_offset_along_that_is_not_done(world: Any) -> None:
+    await world.topics("things", partitions=2)
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        if event.data["number"] == 2:
+            raise Unavailable("redis")
+        await world.write(event, tx)
+
+    await world.send("things", world.message(1), world.message(2), partition=0)
+    await world.send("things", *[world.message(number) for number in range(10, 20)], partition=1)
+
+    async def others_done() -> bool:
+        return await world.committed("things", partition=1) == 10
+
+    async with world.consuming({"things": handle}):
+        await eventually(others_done)
+    assert await world.committed("things") == 1
 
 
 async def test_a_callback_that_fails_repeats_the_message(world: Any) -> None:

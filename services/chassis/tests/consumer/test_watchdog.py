@@ -1,5 +1,6 @@
 """Liveness: it fails when a partition falls silent, and for no other reason."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -57,6 +58,27 @@ async def test_it_is_quiet_when_there_is_nothing_to_read(world: Any) -> None:
         await settled(world, consumer)
         fall_silent(world, consumer)
         await outlasts(consumer, 3)
+
+
+async def test_a_partition_that_waits_for_its_turn_has_not_stalled(world: Any) -> None:
+    await world.topics("things", partitions=3)
+    for number in range(240):
+        await world.producer.send(world.prefix + "things", world.message(number), partition=number % 3)
+    await world.producer.flush()
+
+    async def slow(event: Received, tx: Transaction) -> None:
+        await asyncio.sleep(0.005)
+        await world.write(event, tx)
+
+    tuning = world.tuned(stall_seconds=0.4, watchdog_tick=0.05)
+    async with world.consuming({"things": slow}, tuning=tuning) as consumer:
+
+        async def all_done() -> bool:
+            if not consumer.alive():
+                raise RuntimeError("the watchdog barked")
+            return len(await world.effects()) == 240
+
+        await eventually(all_done, within=60)
 
 
 async def test_a_scheduled_retry_is_progress(world: Any) -> None:
