@@ -1,0 +1,91 @@
+"""Rebuilding the read model of patients on a running stack."""
+
+import asyncio
+import uuid
+
+import asyncpg
+import httpx2
+import pytest
+from chassis.testing import eventually, token
+from hpctl.layout import service_named
+
+from hpctl import state
+
+
+@pytest.fixture
+async def services(running):
+    """Clients of patient-service and appointment-service, and a connection to the projection."""
+    layout, service = running.layout, service_named("appointment-service")
+    headers = {"Authorization": f"Bearer {token('ADMIN', secret='replace-me-secret')}"}
+    database = await asyncpg.connect(
+        host="127.0.0.1",
+        port=layout.port("APPOINTMENT_DB_PORT"),
+        user=service.database,
+        password=state.password(layout, service.database),
+        database=service.database,
+    )
+    at = "http://127.0.0.1:{}"
+    async with (
+        httpx2.AsyncClient(base_url=at.format(layout.port("PATIENT_SERVICE_PORT")), headers=headers) as patients,
+        httpx2.AsyncClient(base_url=at.format(layout.port("APPOINTMENT_SERVICE_PORT")), headers=headers) as visits,
+    ):
+        yield patients, visits, database
+    await database.close()
+
+
+async def projected(database, patient: str):
+    return await database.fetchrow("SELECT * FROM cached_patient WHERE patient_id = $1", uuid.UUID(patient))
+
+
+@pytest.mark.contract("D03", "D06", "D16")
+async def test_a_rebuild_repairs_the_projection_while_reads_answer(running, services):
+    patients, visits, database = services
+
+    async def admitted(name: str) -> str:
+        body = {
+            "name": name,
+            "email": f"{uuid.uuid4().hex}@example.com",
+            "address": "1 Road",
+            "dateOfBirth": "1990-01-01",
+        }
+        made = await patients.post("/patients", json=body)
+        assert made.status_code == 201, made.text
+        renamed = await patients.put(f"/patients/{made.json()['id']}", json=body | {"name": f"{name} Renamed"})
+        assert renamed.status_code == 200, renamed.text
+        return made.json()["id"]
+
+    lost, damaged, deleted, forgotten = [await admitted(name) for name in ("Lost", "Damaged", "Deleted", "Forgotten")]
+    for each in (deleted, forgotten):
+        assert (await patients.delete(f"/patients/{each}")).status_code == 204
+    for each in (lost, damaged):
+        await eventually(lambda each=each: _has(database, each, "version", 2))
+    for each in (deleted, forgotten):
+        await eventually(lambda each=each: _has(database, each, "name", None))
+    visit = {"patientId": damaged, "startTime": "2026-05-20T09:00:00", "endTime": "2026-05-20T09:30:00"}
+    booked = (await visits.post("/appointments", json=visit)).json()["id"]
+    await database.execute("DELETE FROM cached_patient WHERE patient_id = ANY($1::uuid[])", [lost, forgotten])
+    await database.execute("UPDATE cached_patient SET name = 'Wrong' WHERE patient_id = $1", uuid.UUID(damaged))
+
+    rebuilding = asyncio.create_task(asyncio.to_thread(running.hpctl, "projection", "rebuild"))
+    statuses, names = set(), set()
+    while not rebuilding.done():
+        answer = await visits.get(f"/appointments/{booked}")
+        statuses.add(answer.status_code)
+        names.add(answer.json()["patientName"])
+        assert (await projected(database, forgotten) or {"name": None})["name"] is None
+    done = await rebuilding
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert statuses == {200}
+    assert names <= {"Wrong", "Damaged Renamed"}
+    assert (await projected(database, lost))["name"] == "Lost Renamed"
+    assert (await projected(database, damaged))["name"] == "Damaged Renamed"
+    assert (await visits.get(f"/appointments/{booked}")).json()["patientName"] == "Damaged Renamed"
+    for each in (deleted, forgotten):
+        row = await projected(database, each)
+        assert row["name"] is None
+        assert row["deleted_at"] is not None
+
+
+async def _has(database, patient: str, column: str, value) -> bool:
+    row = await projected(database, patient)
+    return row is not None and row[column] == value
