@@ -67,8 +67,11 @@ class Watchdog:
         async with asyncio.timeout(max(self._tick, 1.0)):
             ends = await consumer.end_offsets(partitions) if partitions else {}
         self._forget(set(partitions))
+        positions = {partition: self._position(consumer, partition) for partition in ends}
+        if any(positions[partition] != seen.position for partition, seen in self._progress.items()):
+            self._moved_at = time.monotonic()
         for partition, end in ends.items():
-            self._compare(partition, self._position(consumer, partition), end)
+            self._compare(partition, positions[partition], end)
 
     def _compare(self, partition: TopicPartition, position: int | None, end: int) -> None:
         now = time.monotonic()
@@ -76,8 +79,6 @@ class Watchdog:
         behind = end - (position or 0)
         LAG.labels(self._group, self._bare(partition.topic), partition.partition).set(behind)
         if behind <= 0 or position != seen.position or self._retrying(self._stall_seconds):
-            if position != seen.position:
-                self._moved_at = now
             self._progress[partition] = _Progress(position, now)
             self._stalled.discard(partition)
         elif now - seen.at >= self._patience(now) and partition not in self._stalled:
