@@ -11,6 +11,7 @@ from hpctl.layout import Failure, Layout
 from hpctl.report import DEMO_EMAIL, DEMO_PASSWORD, console
 
 _WITHIN = 20.0
+_PATIENCE = 15.0  # more than the gateway has with a service, so that its own answer arrives
 
 
 def login(layout: Layout, email: str, password: str) -> str:
@@ -119,4 +120,4 @@ class _Client(httpx2.Client):
 
 
 def _client(layout: Layout) -> _Client:
-    return _Client(base_url=layout.gateway, timeout=10)
+    return _Client(base_url=layout.gateway, timeout=_PATIENCE)
