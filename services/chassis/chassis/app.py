@@ -19,7 +19,9 @@ from starlette.exceptions import HTTPException
 
 from chassis import http, telemetry
 from chassis.actuator import Actuator, Health, Part, watch_loop
+from chassis.auth import TokenVerifier
 from chassis.errors import PlatformError
+from chassis.jwks import Jwks
 from chassis.settings import ConfigurationError, ServiceSettings
 
 __all__ = ["Health", "Part", "create_app", "main", "run"]
@@ -51,6 +53,7 @@ def create_app(
     among them is the protocol class that serves the application.
     """
     draining = http.Draining()
+    parts = [*parts, *_keys(settings, (state or {}).get("tokens"))]
     running = [part for part in parts if part.role is None or part.role in settings.service_roles]
     actuator = Actuator(settings, running, draining)
     app = FastAPI(
@@ -75,6 +78,12 @@ def create_app(
     _measure(app)
     app.add_middleware(http.Edge, trusted=http.Networks(settings.trusted_proxies), draining=draining)
     return app
+
+
+def _keys(settings: ServiceSettings, tokens: object) -> list[Part]:
+    """Where tokens are checked with published keys, the part that fetches them."""
+    url = getattr(settings, "jwt_jwks_url", None)
+    return [Jwks(url, tokens)] if url and isinstance(tokens, TokenVerifier) else []
 
 
 def _measure(app: FastAPI) -> None:

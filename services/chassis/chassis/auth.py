@@ -58,7 +58,7 @@ class TokenVerifier:
         self._keys: dict[str, Key] = dict(keys or {})
         if public is not None:
             self._keys.setdefault("", public.get_secret_value())
-        asymmetric = bool(self._keys) or settings.jwt_jwks_url is not None
+        asymmetric = bool(self._keys) or settings.asymmetric
         self.algorithm = "RS256" if asymmetric else "HS256"
         if not asymmetric and not self._secret:
             raise ConfigurationError("JWT_SECRET is empty")

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 from faststream.exceptions import NackMessage
 from faststream.kafka import KafkaMessage
 from prometheus_client import Counter, Histogram
@@ -110,9 +109,9 @@ class Consumer:
         while self._kafka is None:
             try:
                 self._kafka = await self._join()
-            except (KafkaError, OSError) as error:
+            except Exception:
                 attempt += 1
-                log.warning("cannot join the group yet", group=self._group, error=type(error).__name__)
+                log.warning("cannot join the group yet", group=self._group, exc_info=True)
                 await asyncio.sleep(self._tuning.backoff.delay(attempt))
         log.info("consuming", group=self._group, topics=sorted(self._handlers))
         await self._watchdog.run(self._kafka)

@@ -95,4 +95,5 @@ class _Receipt:
         self._offsets.done(self.kafka, self._record)
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
-        self.kafka.seek(partition, offset)
+        if partition in self.kafka.assignment():
+            self.kafka.seek(partition, offset)

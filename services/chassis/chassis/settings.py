@@ -141,6 +141,8 @@ class ServiceSettings(BaseSettings):
             if self.debug_port is not None:
                 raise ValueError("DEBUG_PORT is refused with APP_ENV=production")
             for field_name, field in type(self).model_fields.items():
+                if field_name == "jwt_secret" and getattr(self, "asymmetric", False):
+                    continue
                 secret = getattr(self, field_name)
                 if isinstance(secret, SecretStr) and secret.get_secret_value() in PLACEHOLDERS:
                     raise ValueError(f"{variable(field_name, field)} is a placeholder, refused with APP_ENV=production")
@@ -218,6 +220,12 @@ class TokenSettings(BaseSettings):
     jwt_jwks_url: str | None = Field(None, description="where RS256 public keys are published; then HS256 is refused")
 
     @property
+    def asymmetric(self) -> bool:
+        """Whether tokens are RS256: the issuer has a private key, the others its public ones."""
+        keys = (self.jwt_public_key, self.jwt_jwks_url, getattr(self, "jwt_private_key", None))
+        return any(key is not None for key in keys)
+
+    @property
     def jwt_key(self) -> bytes:
         """The HS256 key."""
         text = self.jwt_secret.get_secret_value()
@@ -229,7 +237,7 @@ class TokenSettings(BaseSettings):
             key = self.jwt_key
         except binascii.Error:
             raise ValueError("JWT_SECRET is not base64 after `base64:`") from None
-        hmac_is_used = self.jwt_public_key is None and self.jwt_jwks_url is None
-        if getattr(self, "app_env", "development") == "production" and hmac_is_used and len(key) < SHORTEST_KEY:
+        production = getattr(self, "app_env", "development") == "production"
+        if production and not self.asymmetric and len(key) < SHORTEST_KEY:
             raise ValueError(f"JWT_SECRET needs {SHORTEST_KEY} bytes with APP_ENV=production")
         return self

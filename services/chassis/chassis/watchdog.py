@@ -60,6 +60,8 @@ class Watchdog:
             except (KafkaError, OSError) as error:
                 self._excuse()
                 log.warning("broker does not answer", group=self._group, error=type(error).__name__)
+            except Exception:
+                log.error("the watchdog could not look", group=self._group, exc_info=True)
 
     async def look(self, consumer: AIOKafkaConsumer) -> None:
         """Ask for the ends of the assigned partitions and compare; raises when the broker does not answer in time."""

@@ -111,6 +111,15 @@ async def test_a_consumer_started_without_a_broker_joins_when_it_comes(world: An
         await consumer.stop()
 
 
+async def test_a_topic_that_is_made_later_is_waited_for(world: Any) -> None:
+    async with world.consuming({"things": world.write}) as consumer:
+        await world.topics("others")
+        assert consumer.alive()
+        await world.topics("things")
+        await world.send("things", world.message(1))
+        await eventually(effects_are(world, [1]), within=30)
+
+
 @pytest.mark.contract("E09")
 async def test_members_come_and_go_and_every_message_takes_effect_once(world: Any) -> None:
     await world.topics("things", partitions=4)

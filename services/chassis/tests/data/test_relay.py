@@ -38,10 +38,7 @@ class Thing(SQLModel, table=True):
 
 
 TOUCH = Statement(
-    sa.update(Thing)
-    .where(Thing.id == sa.bindparam("thing"))
-    .values(version=Thing.version + 1)
-    .returning(Thing.version)
+    sa.update(Thing).where(Thing.id == sa.bindparam("thing")).values(version=Thing.version + 1).returning(Thing.version)
 )
 CREATE = Statement(sa.insert(Thing).values(id=sa.bindparam("id"), version=sa.bindparam("version")))
 
@@ -58,9 +55,7 @@ def changed(thing: uuid.UUID, version: int, data: dict[str, Any] | None) -> Even
 
 
 @pytest.fixture
-async def settings(
-    database_environ: dict[str, str], kafka_environ: dict[str, str], database_url: str
-) -> AsyncIterator[Settings]:
+async def settings(database_environ: dict[str, str], kafka_environ: dict[str, str], database_url: str) -> Settings:
     settings = Settings.from_environ(
         database_environ | kafka_environ | {"KAFKA_TOPIC_PREFIX": f"t{uuid.uuid4().hex[:8]}."}
     )
@@ -71,7 +66,7 @@ async def settings(
         await connection.execute(str(ddl))
     await connection.close()
     await ensure_topics(settings, [Topic(TOPIC)])
-    yield settings
+    return settings
 
 
 @pytest.fixture
@@ -122,8 +117,7 @@ async def everything(settings: Settings) -> list[Any]:
         ends = await reader.end_offsets(partitions)
         for partition in partitions:
             reader.seek(partition, 0)
-        records = [await reader.getone() for _ in range(sum(ends.values()))]
-        return records
+        return [await reader.getone() for _ in range(sum(ends.values()))]
     finally:
         await reader.stop()
 
@@ -157,10 +151,14 @@ async def _none_wait(database: Database) -> bool:
 
 async def test_no_event_without_its_row(settings, database, relays) -> None:
     await relays.add(database)
-    with pytest.raises(RuntimeError):
+
+    async def fails() -> None:
         async with database.transaction() as tx:
             await outbox.publish(tx, changed(uuid.uuid4(), 1, {"state": "rolled back"}))
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fails()
     async with database.transaction() as tx:
         await outbox.publish(tx, changed(uuid.uuid4(), 1, {"state": "committed"}))
     records = await eventually(lambda: everything(settings))

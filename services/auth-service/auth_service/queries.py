@@ -1,0 +1,16 @@
+"""Reads: users by their email."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from chassis.db import Reader, Statement
+from chassis.text import sort_key
+
+from auth_service.models import users
+
+_BY_EMAIL = Statement(sa.select(users).where(users.c.email_key == sa.bindparam("email_key")))
+
+
+async def user_of(reads: Reader, email: str) -> Any | None:
+    """The user with that address, whatever its case, or None."""
+    return await reads.fetch_one(_BY_EMAIL, email_key=sort_key(email.strip()))

@@ -1,0 +1,61 @@
+"""What goes over the wire: credentials in, users and tokens out."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field
+
+SHORTEST_PASSWORD = 8
+LONGEST_PASSWORD = 72
+
+
+def _password(text: str) -> str:
+    if len(text) < SHORTEST_PASSWORD:
+        raise ValueError(f"must have at least {SHORTEST_PASSWORD} characters")
+    # bcrypt reads 72 bytes; cutting the rest off silently would make two passwords one.
+    if len(text.encode()) > LONGEST_PASSWORD:
+        raise ValueError(f"must have at most {LONGEST_PASSWORD} bytes")
+    if "\0" in text:
+        raise ValueError("must not have control characters")
+    return text
+
+
+Email = Annotated[EmailStr, Field(max_length=255)]
+
+
+class Credentials(BaseModel):
+    """A login. Nothing but the length is checked: what is wrong with it is nobody's business."""
+
+    model_config = ConfigDict(
+        hide_input_in_errors=True,
+        json_schema_extra={"examples": [{"email": "testuser@test.com", "password": "password123"}]},
+    )
+
+    email: Annotated[str, Field(min_length=1, max_length=255)]
+    password: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class UserCreate(BaseModel):
+    """A registration; a role other than USER needs an ADMIN's token."""
+
+    model_config = ConfigDict(hide_input_in_errors=True, str_strip_whitespace=False)
+
+    email: Email
+    password: Annotated[str, AfterValidator(_password)]
+    role: Literal["USER", "ADMIN"] = "USER"
+
+
+class UserRead(BaseModel):
+    """A user."""
+
+    id: UUID
+    email: str
+    role: str
+
+
+class TokenRead(BaseModel):
+    """A login's answer; `expiresIn` is in seconds."""
+
+    token: str
+    tokenType: Literal["Bearer"] = "Bearer"
+    expiresIn: int

@@ -1,0 +1,89 @@
+"""Registering and logging in, each with its audit event."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from chassis import outbox, telemetry
+from chassis.auth import LIFETIME, TokenIssuer
+from chassis.db import Database, Reader, Statement, Transaction
+from chassis.errors import Unauthenticated
+from chassis.events import Event
+from chassis.ids import new_id
+from chassis.text import sort_key
+from healthcare_contracts import topics
+from healthcare_contracts.events import AuthAuditData
+
+from auth_service import queries
+from auth_service.models import UNIQUE_EMAIL, users
+from auth_service.passwords import Passwords
+from auth_service.schemas import Credentials, TokenRead, UserCreate, UserRead
+
+log = telemetry.logger(__name__)
+
+_INSERT = Statement(sa.insert(users), conflicts={UNIQUE_EMAIL: "email", "uq_users_email": "email"})
+
+
+async def log_in(database: Database, passwords: Passwords, issuer: TokenIssuer, who: Credentials) -> TokenRead:
+    """A token for good credentials. No connection is held while the hash is computed.
+
+    Raises:
+        Unauthenticated: the address is unknown or the password wrong; nobody can tell which, by words or by time.
+    """
+    user = await queries.user_of(database, who.email)
+    good = await passwords.matches(who.password, user["password"] if user is not None else None)
+    async with database.transaction() as tx:
+        await _audit(tx, "auth.login.succeeded" if good else "auth.login.failed", user)
+    if not good or user is None:
+        log.info("login refused")
+        raise Unauthenticated("the email or the password is wrong")
+    return TokenRead(token=issuer.issue(user["email"], user["role"]), expiresIn=LIFETIME)
+
+
+async def register(tx: Transaction, new: UserCreate, hashed: str) -> UserRead:
+    """A new user.
+
+    Raises:
+        Conflict: the email is taken.
+    """
+    user = {"id": new_id(), "email": str(new.email), "role": new.role}
+    await tx.execute(_INSERT, **user, email_key=sort_key(str(new.email)), password=hashed)
+    await _audit(tx, "auth.user.registered", user)
+    log.info("user registered", user_id=str(user["id"]), role=new.role)
+    return UserRead(**user)
+
+
+async def ensure_user(tx: Transaction, passwords: Passwords, new: UserCreate) -> None:
+    """Makes a user that configuration or demo data ask for; leaves one that exists as it is."""
+    if await queries.user_of(tx, new.email) is None:
+        await register(tx, new, await passwords.hash(new.password))
+
+
+async def me(reads: Reader, email: str) -> UserRead:
+    """Who a token names.
+
+    Raises:
+        Unauthenticated: the user is gone.
+    """
+    user = await queries.user_of(reads, email)
+    if user is None:
+        raise Unauthenticated("the user no longer exists", error="invalid_token")
+    return UserRead(id=user["id"], email=user["email"], role=user["role"])
+
+
+_NOBODY = UUID(int=0)
+
+
+async def _audit(tx: Transaction, kind: str, user: Any | None) -> None:
+    user_id = user["id"] if user is not None else None
+    data = AuthAuditData(user_id=user_id, role=user["role"] if user is not None else None)
+    event = Event(
+        type=kind,
+        topic=topics.AUTH_AUDIT.name,
+        key=str(user_id or _NOBODY),
+        aggregate_type="user",
+        aggregate_id=user_id or _NOBODY,
+        aggregate_version=1,
+        data=data.model_dump(mode="json", by_alias=True),
+    )
+    await outbox.publish(tx, event)

@@ -1,0 +1,209 @@
+"""Registering, logging in, and what a token is good for."""
+
+import json
+import time
+import uuid
+from statistics import median
+
+import asyncpg
+import httpx2 as httpx
+import pytest
+from aiokafka import AIOKafkaConsumer
+from auth_service.main import create_app
+from auth_service.settings import Settings
+from chassis.settings import ConfigurationError
+from chassis.testing import JWT_SECRET, serve, token
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jose import jwt
+
+DEMO = {"email": "testuser@test.com", "password": "password123"}
+
+
+def somebody(**changes: str) -> dict[str, str]:
+    return {"email": f"{uuid.uuid4().hex}@example.com", "password": "correct horse"} | changes
+
+
+def bearer(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}
+
+
+async def log_in(client: httpx.AsyncClient, who: dict[str, str]) -> str:
+    answer = await client.post("/auth/login", json=who)
+    assert answer.status_code == 200
+    return answer.json()["token"]
+
+
+@pytest.mark.contract("S01", "S05", "S13", "S14", "D10")
+async def test_a_login_answers_a_token_for_ten_hours(client) -> None:
+    issued = await log_in(client, DEMO)
+    claims = jwt.decode(issued, JWT_SECRET, algorithms=["HS256"])
+    assert claims["sub"] == DEMO["email"]
+    assert claims["role"] == "ADMIN"
+    assert claims["exp"] - claims["iat"] == 36_000
+    assert (await client.post("/auth/login", json=DEMO | {"password": "wrong"})).status_code == 401
+    assert (await client.post("/auth/login", json=somebody())).status_code == 401
+
+
+@pytest.mark.contract("S02", "S03", "S08", "D08", "D18")
+async def test_register_then_log_in_then_me(client) -> None:
+    new = somebody()
+    answer = await client.post("/auth/register", json=new)
+    assert answer.status_code == 201
+    assert answer.json().keys() == {"id", "email", "role"}
+    assert answer.json()["role"] == "USER"
+    assert "Location" not in answer.headers
+    upper = new | {"email": new["email"].upper()}
+    me = await client.get("/auth/me", headers=bearer(await log_in(client, upper)))
+    assert me.json() == answer.json()
+    again = await client.post("/auth/register", json=upper)
+    assert again.status_code == 409
+    assert again.json()["field"] == "email"
+    assert new["email"] not in again.text.lower()
+
+
+@pytest.mark.contract("S15", "D20")
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("password", "short77"), ("password", "x" * 73), ("password", "ä" * 37), ("email", "nobody"), ("role", "ROOT")],
+)
+async def test_bad_registrations_are_400(client, field, value) -> None:
+    answer = await client.post("/auth/register", json=somebody(**{field: value}))
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == field
+    assert value not in answer.text
+
+
+@pytest.mark.contract("S09", "D18")
+async def test_only_an_admin_registers_admins(client) -> None:
+    wanted = somebody(role="ADMIN")
+    user = await log_in(client, await _registered(client))
+    assert (await client.post("/auth/register", json=wanted)).status_code == 403
+    assert (await client.post("/auth/register", json=wanted, headers=bearer(user))).status_code == 403
+    admin = await log_in(client, DEMO)
+    assert (await client.post("/auth/register", json=wanted, headers=bearer(admin))).json()["role"] == "ADMIN"
+
+
+@pytest.mark.contract("D18")
+async def test_closed_registration_needs_an_admin(settings) -> None:
+    closed = settings.model_copy(update={"registration": "admin"})
+    async with serve(create_app(closed)) as url, httpx.AsyncClient(base_url=url) as client:
+        assert (await client.post("/auth/register", json=somebody())).status_code == 401
+        admin = await log_in(client, DEMO)
+        assert (await client.post("/auth/register", json=somebody(), headers=bearer(admin))).status_code == 201
+
+
+async def _registered(client: httpx.AsyncClient) -> dict[str, str]:
+    new = somebody()
+    assert (await client.post("/auth/register", json=new)).status_code == 201
+    return new
+
+
+@pytest.mark.contract("S04", "S06", "S12")
+async def test_validate_is_200_or_401(client) -> None:
+    issued = await log_in(client, DEMO)
+    for path in ("/auth/validate", "/validate"):
+        assert (await client.get(path, headers=bearer(issued))).status_code == 200
+        assert (await client.get(path)).status_code == 401
+        assert (await client.get(path, headers=bearer(issued[:-2] + "xx"))).status_code == 401
+        assert (
+            await client.get(path, headers=bearer(token(secret="another secret of some length")))
+        ).status_code == 401
+        stale = token(iat=int(time.time()) - 40_000, exp=int(time.time()) - 4_000)
+        assert (await client.get(path, headers=bearer(stale))).status_code == 401
+
+
+@pytest.mark.contract("S07", "S10")
+async def test_passwords_are_salted_bcrypt_in_the_documented_table(client, database_url) -> None:
+    first, second = await _registered(client), await _registered(client)
+    connection = await asyncpg.connect(database_url)
+    rows = await connection.fetch("SELECT password FROM users WHERE email = ANY($1)", [first["email"], second["email"]])
+    columns = await connection.fetch(
+        "SELECT column_name, data_type, character_maximum_length, is_nullable FROM information_schema.columns"
+        " WHERE table_name = 'users'"
+    )
+    await connection.close()
+    assert all(row["password"].startswith("$2") for row in rows)
+    assert rows[0]["password"] != rows[1]["password"]
+    described = {row["column_name"]: tuple(row)[1:] for row in columns}
+    assert described["id"] == ("uuid", None, "NO")
+    assert described["email"] == ("character varying", 255, "NO")
+    assert described["password"] == ("character varying", 255, "NO")
+    assert described["role"] == ("character varying", 50, "NO")
+
+
+@pytest.mark.contract("S01")
+async def test_an_unknown_address_costs_as_much_as_a_wrong_password(environ) -> None:
+    settings = Settings.from_environ(environ | {"SQL_INIT_MODE": "always", "BCRYPT_COST": "9"})
+    async with serve(create_app(settings)) as url, httpx.AsyncClient(base_url=url) as client:
+
+        async def cost(who: dict[str, str]) -> float:
+            started = time.perf_counter()
+            assert (await client.post("/auth/login", json=who)).status_code == 401
+            return time.perf_counter() - started
+
+        user = await _registered(client)
+        known = median([await cost(user | {"password": "wrong"}) for _ in range(7)])
+        unknown = median([await cost(somebody()) for _ in range(7)])
+    assert 0.5 < unknown / known < 2
+
+
+@pytest.mark.contract("S16", "D16")
+async def test_logins_and_registrations_are_audited_without_names(client, settings) -> None:
+    new = await _registered(client)
+    await log_in(client, new)
+    await client.post("/auth/login", json=new | {"password": "wrong"})
+    reader = AIOKafkaConsumer(
+        settings.kafka_topic_prefix + "auth.audit",
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        auto_offset_reset="earliest",
+    )
+    await reader.start()
+    try:
+        kinds: list[str] = []
+        while not {"auth.user.registered", "auth.login.succeeded", "auth.login.failed"} <= set(kinds):
+            record = await reader.getone()
+            kinds.append(json.loads(record.value)["type"])
+            assert new["email"].encode() not in record.value
+    finally:
+        await reader.stop()
+
+
+@pytest.mark.contract("D10", "S13")
+async def test_with_a_private_key_tokens_are_rs256_and_the_public_half_is_published(environ) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    settings = Settings.from_environ(environ | {"SQL_INIT_MODE": "always", "BCRYPT_COST": "4", "JWT_PRIVATE_KEY": pem})
+    async with serve(create_app(settings)) as url, httpx.AsyncClient(base_url=url) as client:
+        issued = await log_in(client, DEMO)
+        published = (await client.get("/.well-known/jwks.json")).json()["keys"]
+        assert jwt.get_unverified_header(issued) == {"alg": "RS256", "typ": "JWT", "kid": published[0]["kid"]}
+        assert jwt.decode(issued, published[0], algorithms=["RS256"])["sub"] == DEMO["email"]
+        assert published[0].keys() == {"kty", "n", "e", "alg", "use", "kid"}
+        assert (await client.get("/auth/me", headers=bearer(issued))).status_code == 200
+        assert (await client.get("/auth/me", headers=bearer(token()))).status_code == 401
+
+
+@pytest.mark.contract("S14", "V07")
+async def test_the_demo_admin_comes_only_with_demo_data(environ) -> None:
+    fresh = environ | {"BCRYPT_COST": "4"}
+    async with serve(create_app(Settings.from_environ(fresh))) as url, httpx.AsyncClient(base_url=url) as client:
+        # The module's database may hold the demo user of another test; what counts is that nothing adds it.
+        assert Settings.from_environ(fresh).sql_init_mode == "never"
+        assert (await client.get("/actuator/health")).status_code == 200
+    production = {"APP_ENV": "production", "SQL_INIT_MODE": "always", "JWT_SECRET": "x" * 40, "DATABASE_PASSWORD": "y"}
+    with pytest.raises(ConfigurationError, match="SQL_INIT_MODE"):
+        Settings.from_environ(production)
+
+
+@pytest.mark.contract("S11")
+async def test_openapi_is_served_and_the_pages_can_be_switched_off(client, settings) -> None:
+    document = (await client.get("/openapi.json")).json()
+    assert {"/auth/login", "/auth/register", "/auth/me"} <= document["paths"].keys()
+    assert (await client.get("/docs")).status_code == 200
+    silent = create_app(settings.model_copy(update={"docs_enabled": False}))
+    async with serve(silent) as url, httpx.AsyncClient(base_url=url) as other:
+        assert (await other.get("/docs")).status_code == 404
+        assert (await other.get("/openapi.json")).status_code == 200
