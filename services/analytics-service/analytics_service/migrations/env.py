@@ -1,0 +1,4 @@
+from analytics_service.models import TABLES
+from chassis.migrations import run
+
+run(TABLES)

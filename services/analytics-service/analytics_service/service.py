@@ -1,0 +1,47 @@
+"""Counting: each event once, whatever Kafka repeats."""
+
+from collections.abc import Iterable
+from datetime import UTC
+from typing import Any
+
+import sqlalchemy as sa
+from chassis import telemetry
+from chassis.consumer import Received
+from chassis.db import Statement, Transaction
+from chassis.errors import Poison
+from healthcare_contracts.events import MODELS
+from sqlalchemy.dialects.postgresql import insert
+
+from analytics_service.models import event_count, sink_message
+
+log = telemetry.logger(__name__)
+
+_counted = insert(event_count).values(day=sa.bindparam("day"), type=sa.bindparam("type"), total=1)
+_COUNT = Statement(
+    _counted.on_conflict_do_update(index_elements=["day", "type"], set_={"total": event_count.c.total + 1})
+)
+_QUEUE = Statement(sa.insert(sink_message).values(sink=sa.bindparam("sink"), event=sa.bindparam("event")))
+
+
+async def count_event(tx: Transaction, event: Received, sinks: Iterable[str]) -> None:
+    """Counts the event on its day and queues it for each sink, without what is personal in it.
+
+    Raises:
+        Poison: a type that nobody publishes.
+    """
+    if event.type not in MODELS:
+        raise Poison("unknown event type")
+    await tx.execute(_COUNT, day=event.occurred_at.astimezone(UTC).date(), type=event.type)
+    for sink in sinks:
+        await tx.execute(_QUEUE, sink=sink, event=impersonal(event))
+    log.info("event counted", type=event.type, event_id=str(event.event_id))
+
+
+def impersonal(event: Received) -> dict[str, Any]:
+    """What analytics keeps of an event: `{eventId,type,occurredAt,subjectId}`."""
+    return {
+        "eventId": str(event.event_id),
+        "type": event.type,
+        "occurredAt": event.occurred_at.isoformat().replace("+00:00", "Z"),
+        "subjectId": event.key,
+    }
