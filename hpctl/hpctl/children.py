@@ -55,16 +55,26 @@ class Forked:
 
 
 class Module:
-    """`python -m <package> <words>` in a process of its own, with its own environment and log."""
+    """`python -m <package> <words>` in a process of its own, with its own environment and log.
+
+    `serve` is what a forked child does instead, with what was built for it before.
+    """
 
     def __init__(
-        self, name: str, package: str, environ: Mapping[str, str], log: Path, words: Sequence[str] = ()
+        self,
+        name: str,
+        package: str,
+        environ: Mapping[str, str],
+        log: Path,
+        words: Sequence[str] = (),
+        serve: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.log = log
         self._package = package
         self._words = list(words)
         self._environ = dict(environ)
+        self._serve = serve
         self._process: Running | None = None
 
     @property
@@ -107,7 +117,10 @@ class Module:
 
     def _run(self) -> None:
         sys.argv = [self._package, *self._words]
-        runpy.run_module(self._package, run_name="__main__", alter_sys=True)
+        if self._serve:
+            self._serve()
+        else:
+            runpy.run_module(self._package, run_name="__main__", alter_sys=True)
 
     def _spawn(self) -> Running:
         with self.log.open("ab") as log:

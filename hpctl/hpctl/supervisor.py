@@ -1,12 +1,11 @@
 """The warm parent: it starts the servers, imports every service once, forks them, and keeps all of it running."""
 
 import fcntl
-import gc
-import importlib
 import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from hpctl import state
@@ -16,22 +15,14 @@ from hpctl.embedded.postgres import Postgres
 from hpctl.embedded.process import Server, ServerError
 from hpctl.embedded.valkey import Valkey
 from hpctl.environment import environment
-from hpctl.layout import SERVICES, Failure, Layout
+from hpctl.layout import SERVICES, Failure, Layout, Service
 from hpctl.probe import settled
 from hpctl.progress import Progress
 from hpctl.signals import stop_signals
+from hpctl.warm import build, import_services, settle
 from hpctl.watched import Child, Watched, end
 
 _STEP_SECONDS = 60.0
-# What the services and their server import only when they start.
-_LATE_IMPORTS = (
-    "chassis.kafka",
-    "uvicorn.lifespan.on",
-    "uvicorn.loops.uvloop",
-    "uvicorn.protocols.http.httptools_impl",
-    "uvicorn.protocols.websockets.auto",
-    "uvloop",
-)
 
 
 class Supervisor:
@@ -71,12 +62,13 @@ class Supervisor:
         topics, migrations = self._topics(), self._migrations()
         for module in (topics, *migrations):
             module.launch()
+        services = {service: self._service(service) for service in SERVICES}  # while those are at work
         with self.progress.step("topics", "on Kafka"):
             finish([topics], _STEP_SECONDS)
         with self.progress.step("migrations", "of each service's schema"):
             finish(migrations, _STEP_SECONDS)
         with self.progress.step("services", "demo data, and " + ", ".join(service.name for service in SERVICES)):
-            self._start_services()
+            self._start_services(services)
         self.state.ready = True
         self._write()
 
@@ -108,14 +100,13 @@ class Supervisor:
             if service.database_port
         ]
 
-    def _start_services(self) -> None:
-        gc.collect()
-        gc.freeze()
-        gc.enable()
-        services = {
-            service: Module(service.name, service.package, environment(self.layout, service), self._log(service.name))
-            for service in SERVICES
-        }
+    def _service(self, service: Service) -> Module:
+        environ, log = environment(self.layout, service), self._log(service.name)
+        serve = build(service, environ, log) if CAN_FORK else None
+        return Module(service.name, service.package, environ, log, serve=serve)
+
+    def _start_services(self, services: Mapping[Service, Module]) -> None:
+        settle()
         self._doors().launch()
         for module in services.values():
             module.launch()
@@ -154,13 +145,6 @@ class Supervisor:
         now = time.monotonic()
         waits = [wait for watched in self.watched if (wait := watched.due_in(now)) is not None]
         return min([*waits, 1.0])
-
-
-def import_services() -> None:
-    """Import what the services run on, once: forked children share this memory."""
-    gc.disable()  # a collection in the middle of imports only costs time
-    for name in (*(f"{service.package}.main" for service in SERVICES), *_LATE_IMPORTS):
-        importlib.import_module(name)
 
 
 def main() -> int:

@@ -83,7 +83,7 @@ def _see_the_account(client: httpx2.Client, patient: str) -> None:
 
 
 def _count(client: httpx2.Client) -> int:
-    totals: dict[str, int] = _asked(client, "GET", "/api/analytics/summary", 200)["totals"]
+    totals: dict[str, int] = _asked(client, "GET", "/api/analytics/summary", 200)["byType"]
     return totals.get("patient.created", 0)
 
 
