@@ -31,15 +31,14 @@ class Stack:
 
     def client(self, email: str = "testuser@test.com", password: str = "password123") -> httpx.Client:
         """A client that is logged in."""
-        client = httpx.Client(base_url=self.gateway, timeout=10)
-        token = client.post("/auth/login", json={"email": email, "password": password}).json()["token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        return client
+        body = {"email": email, "password": password}
+        token = httpx.post(f"{self.gateway}/auth/login", json=body, timeout=10).json()["token"]
+        return httpx.Client(base_url=self.gateway, timeout=10, headers={"Authorization": f"Bearer {token}"})
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    stack = Stack(offset=random.randrange(31_000, 41_000, 100))
+    stack = Stack(offset=random.randrange(13_000, 18_000, 100))
     up = stack.hpctl("up")
     assert up.returncode == 0, up.stdout + up.stderr
     yield stack
