@@ -76,7 +76,11 @@ class Consumer:
         self._task: asyncio.Task[None] | None = None
 
     def subscribe(self, handlers: Mapping[str, Handler], *, inbox: bool = False) -> None:
-        """Handle these topics, before `start`. `inbox`: each event id takes effect once, for handlers that count."""
+        """Handle these topics, before `start`.
+
+        `inbox`: each event id takes effect once, for handlers that count. Such a handler leaves nothing important to
+        `after_commit`: when that fails, the message comes again and is taken for a duplicate.
+        """
         self._handlers |= {topic: (handler, inbox) for topic, handler in handlers.items()}
 
     async def start(self) -> None:

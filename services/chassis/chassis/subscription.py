@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream import AckPolicy, BaseMiddleware, ContextRepo
-from faststream._internal.endpoint.subscriber.utils import MultiLock
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from chassis.offsets import Offsets
@@ -92,7 +91,8 @@ class Member:
     async def stop(self) -> None:
         """Finish the message in hand, commit, and leave the group."""
         self._subscriber.running = False
-        await cast("MultiLock", self._subscriber.lock).wait_release(self._tuning.stop_seconds)
+        in_hand: Any = self._subscriber.lock
+        await in_hand.wait_release(self._tuning.stop_seconds)
         await self._offsets.stop()
         await self._broker.stop()
 
