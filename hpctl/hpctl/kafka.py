@@ -57,7 +57,8 @@ class Log:
 async def connected(layout: Layout) -> AsyncIterator[Log]:
     """The log of a running stack; Failure says what to do when there is none."""
     servers = f"127.0.0.1:{layout.port('KAFKA_PORT')}"
-    reader = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
+    # A short wait, for each partition is left as soon as its end is reached.
+    reader = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, fetch_max_wait_ms=20)
     writer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     try:
