@@ -31,6 +31,8 @@ class S3Mock(Server):
     def prepare(self) -> None:
         self.jar = _jar()
         (self.directory / "objects").mkdir(exist_ok=True)
+        # It writes this file for its own root, takes it for a bucket after a restart, and then answers 500 to everything.
+        (self.directory / "objects" / "bucketMetadata.json").unlink(missing_ok=True)
 
     def command(self) -> list[str]:
         options = ["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
