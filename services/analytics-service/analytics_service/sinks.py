@@ -1,19 +1,12 @@
 """Where events flow to. A sink is an interface of one verb; what it has not taken waits in the database."""
 
-import hashlib
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-import orjson
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
-from botocore.exceptions import BotoCoreError, ClientError
 from chassis import telemetry
 from chassis.db import Database, Statement
-from chassis.errors import Unavailable
 from sqlalchemy.dialects.postgresql import insert
 
 from analytics_service.models import recent_event
@@ -86,79 +79,17 @@ class PostgresSink:
             await tx.execute_many(self._insert, rows)
 
 
-class S3Sink:
-    """Objects of JSON lines under `events/<day>/`.
-
-    The name comes from the content, so a repeated batch overwrites itself.
-    """
-
-    name = "s3"
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._stack = AsyncExitStack()
-        self._client: Any = None
-
-    async def open(self) -> None:
-        """Connects, and makes the bucket where it is missing.
-
-        Raises:
-            Unavailable: the server does not answer.
-        """
-        secret = self._settings.s3_secret_access_key
-        creating = get_session().create_client(
-            "s3",
-            region_name=self._settings.s3_region,
-            endpoint_url=self._settings.s3_endpoint_url,
-            aws_access_key_id=self._settings.s3_access_key_id,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            config=AioConfig(
-                connect_timeout=3,
-                read_timeout=10,
-                retries={"total_max_attempts": 1},
-                s3={"addressing_style": "path"} if self._settings.s3_endpoint_url else {},
-            ),
-        )
-        self._client = await self._stack.enter_async_context(creating)
-        await self._ensure_bucket()
-
-    async def close(self) -> None:
-        """Disconnects."""
-        await self._stack.aclose()
-
-    async def deliver(self, batch: Sequence[Event]) -> None:
-        """Puts the batch as one object per day."""
-        days: dict[str, list[Event]] = {}
-        for event in batch:
-            days.setdefault(event["occurredAt"][:10], []).append(event)
-        for day, events in days.items():
-            body = b"".join(orjson.dumps(event, option=orjson.OPT_SORT_KEYS) + b"\n" for event in events)
-            key = f"events/{day}/{hashlib.sha256(body).hexdigest()[:32]}.jsonl"
-            await self._put(key, body)
-
-    async def _put(self, key: str, body: bytes) -> None:
-        try:
-            await self._client.put_object(
-                Bucket=self._settings.s3_bucket, Key=key, Body=body, ContentType="application/x-ndjson"
-            )
-        except (BotoCoreError, ClientError, OSError) as error:
-            raise Unavailable("s3") from error
-
-    async def _ensure_bucket(self) -> None:
-        location = {} if self._settings.s3_region == "us-east-1" else {"LocationConstraint": self._settings.s3_region}
-        try:
-            await self._client.head_bucket(Bucket=self._settings.s3_bucket)
-        except ClientError:
-            options = {"CreateBucketConfiguration": location} if location else {}
-            try:
-                await self._client.create_bucket(Bucket=self._settings.s3_bucket, **options)
-            except (BotoCoreError, ClientError, OSError) as error:
-                raise Unavailable("s3") from error
-        except (BotoCoreError, OSError) as error:
-            raise Unavailable("s3") from error
-
-
 def sinks(settings: Settings, database: Database) -> list[Sink]:
     """The sinks that the settings name."""
-    known: dict[str, Sink] = {"log": LogSink(), "postgresql": PostgresSink(database), "s3": S3Sink(settings)}
-    return [known[name] for name in sorted(settings.analytics_sinks)]
+    known: dict[str, Callable[[], Sink]] = {
+        "log": LogSink,
+        "postgresql": lambda: PostgresSink(database),
+        "s3": lambda: _s3(settings),
+    }
+    return [known[name]() for name in sorted(settings.analytics_sinks)]
+
+
+def _s3(settings: Settings) -> Sink:
+    from analytics_service.s3 import S3Sink  # its client weighs 12 MB, which nobody without S3 should carry
+
+    return S3Sink(settings)

@@ -1,0 +1,87 @@
+"""The sink that keeps events as objects of an S3 server."""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import orjson
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+from chassis.errors import Unavailable
+
+from analytics_service.settings import Settings
+from analytics_service.sinks import Event
+
+
+class S3Sink:
+    """Objects of JSON lines under `events/<day>/`.
+
+    The name comes from the content, so a repeated batch overwrites itself.
+    """
+
+    name = "s3"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._client: Any = None
+
+    async def open(self) -> None:
+        """Connects, and makes the bucket where it is missing.
+
+        Raises:
+            Unavailable: the server does not answer.
+        """
+        secret = self._settings.s3_secret_access_key
+        creating = get_session().create_client(
+            "s3",
+            region_name=self._settings.s3_region,
+            endpoint_url=self._settings.s3_endpoint_url,
+            aws_access_key_id=self._settings.s3_access_key_id,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            config=AioConfig(
+                connect_timeout=3,
+                read_timeout=10,
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"} if self._settings.s3_endpoint_url else {},
+            ),
+        )
+        self._client = await self._stack.enter_async_context(creating)
+        await self._ensure_bucket()
+
+    async def close(self) -> None:
+        """Disconnects."""
+        await self._stack.aclose()
+
+    async def deliver(self, batch: Sequence[Event]) -> None:
+        """Puts the batch as one object per day."""
+        days: dict[str, list[Event]] = {}
+        for event in batch:
+            days.setdefault(event["occurredAt"][:10], []).append(event)
+        for day, events in days.items():
+            body = b"".join(orjson.dumps(event, option=orjson.OPT_SORT_KEYS) + b"\n" for event in events)
+            key = f"events/{day}/{hashlib.sha256(body).hexdigest()[:32]}.jsonl"
+            await self._put(key, body)
+
+    async def _put(self, key: str, body: bytes) -> None:
+        try:
+            await self._client.put_object(
+                Bucket=self._settings.s3_bucket, Key=key, Body=body, ContentType="application/x-ndjson"
+            )
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise Unavailable("s3") from error
+
+    async def _ensure_bucket(self) -> None:
+        location = {} if self._settings.s3_region == "us-east-1" else {"LocationConstraint": self._settings.s3_region}
+        try:
+            await self._client.head_bucket(Bucket=self._settings.s3_bucket)
+        except ClientError:
+            options = {"CreateBucketConfiguration": location} if location else {}
+            try:
+                await self._client.create_bucket(Bucket=self._settings.s3_bucket, **options)
+            except (BotoCoreError, ClientError, OSError) as error:
+                raise Unavailable("s3") from error
+        except (BotoCoreError, OSError) as error:
+            raise Unavailable("s3") from error
