@@ -1,5 +1,6 @@
 """gRPC as a service serves it: a Part with the standard health service, status codes, metrics and the caller's ids."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -107,6 +108,9 @@ async def _answer(method: str, behaviour: Callable[..., Awaitable[Any]], request
     began, code = time.perf_counter(), grpc.StatusCode.OK
     try:
         return await behaviour(request, context)
+    except asyncio.CancelledError:
+        code = grpc.StatusCode.CANCELLED  # the caller's deadline has passed, or the caller has gone
+        raise
     except PlatformError as error:
         code = code_of(error)
         return await context.abort(code, error.detail)
