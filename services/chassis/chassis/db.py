@@ -41,6 +41,7 @@ _TROUBLE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.CannotConnectNowError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server said goodbye on an idle connection that was then used
 )
 
 
@@ -67,23 +68,24 @@ class Transaction:
         self._database = database
         self._connection: Any = None
         self._begun: DatabaseTransaction | None = None
+        self._broken = False
         self._after: list[Callback] = []
 
     async def fetch_all(self, statement: Statement, /, **values: Any) -> list[Any]:
         """All rows."""
-        return await _run(statement, (await self._open()).fetch, values)  # type: ignore[no-any-return]
+        return await self._run(statement, "fetch", values)  # type: ignore[no-any-return]
 
     async def fetch_one(self, statement: Statement, /, **values: Any) -> Any | None:
         """The first row, or None."""
-        return await _run(statement, (await self._open()).fetchrow, values)
+        return await self._run(statement, "fetchrow", values)
 
     async def fetch_value(self, statement: Statement, /, **values: Any) -> Any:
         """The first column of the first row, or None."""
-        return await _run(statement, (await self._open()).fetchval, values)
+        return await self._run(statement, "fetchval", values)
 
     async def execute(self, statement: Statement, /, **values: Any) -> int:
         """The number of rows affected."""
-        return _affected(await _run(statement, (await self._open()).execute, values))
+        return _affected(await self._run(statement, "execute", values))
 
     async def execute_many(self, statement: Statement, rows: Iterable[Mapping[str, Any]], /) -> None:
         """One statement for many rows, in one round trip."""
@@ -107,12 +109,24 @@ class Transaction:
         """Runs once the data is safe, in the order of the calls; never when the transaction rolls back."""
         self._after.append(callback)
 
+    async def _run(self, statement: Statement, method: str, values: Mapping[str, Any]) -> Any:
+        connection = await self._open()
+        try:
+            return await _run(statement, getattr(connection, method), values)
+        except Unavailable:
+            self._broken = True
+            raise
+
     async def _open(self) -> Any:
         if self._begun is None:
             self._connection = await self._database.acquire()
-            with _errors():
-                begun = self._connection.transaction()
-                await begun.start()
+            begun = self._connection.transaction()
+            try:
+                with _errors():
+                    await begun.start()
+            except Unavailable:
+                self._broken = True
+                raise
             self._begun = begun
         return self._connection
 
@@ -122,11 +136,11 @@ class Transaction:
             return
         try:
             with _errors():
-                if self._begun is not None:
+                if self._begun is not None and not self._broken:
                     await (self._begun.commit() if commit else self._begun.rollback())
         finally:
             connection, self._connection = self._connection, None
-            await self._database.release(connection)
+            await self._database.release(connection, broken=self._broken)
 
     async def settle(self, *, tolerant: bool) -> None:
         """Runs what waited for the commit; `tolerant` logs a failure instead of raising it."""
@@ -236,8 +250,10 @@ class Database:
         self._count()
         return connection
 
-    async def release(self, connection: Any) -> None:
-        """Gives it back; one that broke is dropped."""
+    async def release(self, connection: Any, *, broken: bool = False) -> None:
+        """Gives it back; a broken one is dropped, and the pool opens another."""
+        if broken:
+            connection.terminate()
         if self._pool is not None:
             try:
                 await self._pool.release(connection)
@@ -250,11 +266,14 @@ class Database:
         IN_USE.labels(self._label).set(self._pool.get_size() - self._pool.get_idle_size())
 
     async def _read(self, statement: Statement, method: str, values: Mapping[str, Any]) -> Any:
-        connection = await self.acquire()
+        connection, broken = await self.acquire(), False
         try:
             return await _run(statement, getattr(connection, method), values)
+        except Unavailable:
+            broken = True
+            raise
         finally:
-            await self.release(connection)
+            await self.release(connection, broken=broken)
 
 
 def address(settings: DatabaseSettings) -> dict[str, Any]:

@@ -229,7 +229,11 @@ class TokenSettings(BaseSettings):
     def jwt_key(self) -> bytes:
         """The HS256 key."""
         text = self.jwt_secret.get_secret_value()
-        return base64.b64decode(text.removeprefix("base64:")) if text.startswith("base64:") else text.encode()
+        return (
+            base64.b64decode(text.removeprefix("base64:"), validate=True)
+            if text.startswith("base64:")
+            else text.encode()
+        )
 
     @model_validator(mode="after")
     def _key(self) -> Self:

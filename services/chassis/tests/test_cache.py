@@ -1,0 +1,205 @@
+"""The cache on a real Valkey: one fill for many readers, no old row after an eviction, and never an error."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from chassis.cache import Cache
+from chassis.errors import Unavailable
+from chassis.settings import RedisSettings, ServiceSettings
+from chassis.testing import eventually
+from redis import Redis
+
+
+class Settings(ServiceSettings, RedisSettings):
+    service_name = "cache-test"
+
+
+@pytest.fixture
+def settings(redis_environ: dict[str, str]) -> Settings:
+    return Settings.from_environ(redis_environ | {"REDIS_TIMEOUT_SECONDS": "0.2"})
+
+
+@pytest.fixture
+def redis(settings: Settings) -> Any:
+    password = settings.redis_password
+    assert password is not None
+    with Redis(
+        host=settings.redis_host,
+        port=settings.redis_port,
+        password=password.get_secret_value(),
+        db=settings.redis_database,
+    ) as client:
+        client.flushdb()
+        yield client
+
+
+@pytest.fixture
+async def cache(settings: Settings, redis: Any) -> AsyncIterator[Cache]:
+    cache = Cache(settings)
+    await cache.start()
+    yield cache
+    await cache.stop()
+
+
+class Source:
+    """What a fill reads; counts how often."""
+
+    def __init__(self, value: bytes | None = b"old") -> None:
+        self.value = value
+        self.reads = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def read(self) -> bytes | None:
+        self.reads += 1
+        value = self.value
+        await self.gate.wait()
+        return value
+
+
+def reading(cache: Cache, source: Source, key: str = "1") -> Any:
+    return cache.get_or_fill("things", "{id}", key, source.read)
+
+
+@pytest.mark.contract("P11", "P14")
+async def test_the_first_miss_fills_and_the_entry_expires(cache, redis) -> None:
+    source = Source()
+    assert await reading(cache, source) == b"old"
+    assert await reading(cache, source) == b"old"
+    assert source.reads == 1
+    assert 0 < redis.ttl("things:1") <= 330
+
+
+async def test_what_does_not_exist_is_not_kept(cache) -> None:
+    source = Source(None)
+    assert await reading(cache, source) is None
+    assert await reading(cache, source) is None
+    assert source.reads == 2
+
+
+async def test_many_readers_are_one_fill(cache) -> None:
+    source = Source()
+    source.gate.clear()
+    readers = [asyncio.create_task(reading(cache, source)) for _ in range(50)]
+    await eventually(lambda: source.reads)
+    readers[0].cancel()
+    source.gate.set()
+    assert set(await asyncio.gather(*readers[1:])) == {b"old"}
+    assert source.reads == 1
+
+
+async def test_an_eviction_on_the_way_keeps_the_old_row_out(cache) -> None:
+    source = Source(b"old")
+    source.gate.clear()
+    slow = asyncio.create_task(reading(cache, source))
+    await eventually(lambda: source.reads)
+    source.value = b"new"
+    await cache.evict("things", "1")
+    source.gate.set()
+    assert await slow == b"old"
+    assert await reading(cache, source) == b"new"
+    assert await reading(cache, source) == b"new"
+    assert source.reads == 2
+
+
+async def test_two_processes_share_entries_and_evictions(cache, settings) -> None:
+    other = Cache(settings)
+    await other.start()
+    first, second = Source(b"old"), Source(b"new")
+    assert await reading(cache, first) == b"old"
+    assert await reading(other, second) == b"old"
+    await cache.evict("things", "1")
+    assert await reading(other, second) == b"new"
+    assert await reading(cache, first) == b"new"
+    await other.stop()
+
+
+async def test_lists_live_until_their_generation_ends(cache) -> None:
+    source = Source(b"old")
+
+    async def page() -> bytes | None:
+        return await cache.get_or_fill_list("things", "list", "page=0", source.read)
+
+    assert await page() == b"old"
+    source.value = b"new"
+    assert await page() == b"old"
+    await cache.bump("things")
+    assert await page() == b"new"
+    assert source.reads == 2
+
+
+async def test_a_bump_on_the_way_keeps_the_old_list_out(cache) -> None:
+    source = Source(b"old")
+    source.gate.clear()
+    slow = asyncio.create_task(cache.get_or_fill_list("things", "list", "all", source.read))
+    await eventually(lambda: source.reads)
+    source.value = b"new"
+    await cache.bump("things")
+    source.gate.set()
+    assert await slow == b"old"
+    assert await cache.get_or_fill_list("things", "list", "all", source.read) == b"new"
+
+
+async def within(seconds: float, reads: Callable[[], Any]) -> bytes | None:
+    started = time.perf_counter()
+    value = await reads()
+    assert time.perf_counter() - started < seconds
+    return value
+
+
+async def test_redis_down_slow_or_flushed_is_a_miss_and_comes_back(cache, valkey, redis) -> None:
+    source = Source()
+    assert await reading(cache, source) == b"old"
+    valkey.pause()
+    try:
+        assert await within(1.0, lambda: reading(cache, source)) == b"old"
+        assert await within(1.0, lambda: reading(cache, source)) == b"old"
+        with pytest.raises(Unavailable):
+            await cache.evict("things", "1")
+    finally:
+        valkey.resume()
+    await eventually(lambda: _up(cache))
+    valkey.kill()
+    try:
+        for _ in range(20):
+            assert await within(0.5, lambda: reading(cache, source)) == b"old"
+        with pytest.raises(Unavailable):
+            await cache.bump("things")
+    finally:
+        valkey.start()
+    await eventually(lambda: _up(cache))
+    reads = source.reads
+    await reading(cache, source)
+    await reading(cache, source)
+    assert source.reads == reads + 1
+
+
+async def _up(cache: Cache) -> bool:
+    try:
+        return (await cache.health()).up
+    except Unavailable:
+        return False
+
+
+async def test_nonsense_in_redis_is_a_miss(cache, redis) -> None:
+    redis.rpush("things:generation", "a", "list")
+    source = Source()
+    assert await cache.get_or_fill_list("things", "list", "x", source.read) == b"old"
+    assert source.reads == 1
+
+
+@pytest.mark.contract("V04")
+async def test_cache_type_none_reads_every_time_and_needs_no_redis() -> None:
+    cache = Cache(Settings.from_environ({"SPRING_CACHE_TYPE": "none", "REDIS_PORT": "1"}))
+    await cache.start()
+    source = Source()
+    await reading(cache, source)
+    await reading(cache, source)
+    await cache.evict("things", "1")
+    await cache.bump("things")
+    assert source.reads == 2
+    assert (await cache.health()).up
+    await cache.stop()
