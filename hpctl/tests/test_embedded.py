@@ -1,13 +1,19 @@
 """The embedded servers through their clients, and what tests may do to them."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import time
 
 import asyncpg
+import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from chassis.testing import eventually
+from hpctl.embedded.postgres import Postgres
+from hpctl.groups import dismiss_members
 from redis.asyncio import Redis
 
 
@@ -72,6 +78,35 @@ async def test_kafka_keeps_messages_over_kill_and_freeze(kafka, kafka_environ):
     ) as consumer:
         values = [(await asyncio.wait_for(consumer.getone(), 20)).value for _ in range(2)]
     assert values == [b"before", b"after"]
+
+
+async def test_a_killed_postmaster_that_nobody_reaps_is_no_obstacle(tmp_path):
+    first = Postgres(tmp_path / "pg", durable=False)
+    first.start()
+    backends = psutil.Process(first.pid).children()
+    for backend in backends:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            backend.suspend()  # so that it cannot leave by itself
+    os.kill(first.pid, signal.SIGKILL)
+    await eventually(lambda: psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE)
+    second = Postgres(tmp_path / "pg", first.port, durable=False)
+    second.start()
+    assert second.execute("SELECT 1") == "1"
+    second.stop()
+    first.kill()
+    assert not any(backend.is_running() for backend in backends)
+
+
+async def test_dead_members_are_dismissed_from_their_groups(kafka, kafka_environ):
+    topic = kafka_environ["KAFKA_TOPIC_PREFIX"] + "left"
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.close()
+    async with AIOKafkaConsumer(topic, bootstrap_servers=kafka.bootstrap_servers, group_id=topic) as consumer:
+        await eventually(consumer.assignment)
+        assert await dismiss_members(kafka.bootstrap_servers, [topic, "unknown"]) == 1
+        assert await dismiss_members(kafka.bootstrap_servers, ["unknown"]) == 0
 
 
 async def test_eventually_waits_and_tells_the_last_failure():

