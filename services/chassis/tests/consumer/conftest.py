@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -154,6 +154,16 @@ class World:
     async def effects(self) -> list[int]:
         """The numbers in the order in which they were written."""
         return [row["number"] for row in await self.query("SELECT number FROM effect ORDER BY at")]
+
+    def wrote(self, numbers: Iterable[int], *, in_order: bool = True) -> Callable[[], Awaitable[bool]]:
+        """A check for `eventually`: exactly these effects are there."""
+
+        async def check() -> bool:
+            effects = await self.effects()
+            assert (effects if in_order else sorted(effects)) == list(numbers)
+            return True
+
+        return check
 
     async def dead_letters(self, topic: str, group: str = "group") -> list[ConsumerRecord]:
         return await self.records(f"{self.prefix}{topic}.{group}.dlq")

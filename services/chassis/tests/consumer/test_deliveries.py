@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +10,9 @@ import pytest
 from chassis import telemetry
 from chassis.consumer import Received
 from chassis.db import Transaction
-from chassis.errors import Conflict, Unavailable
+from chassis.errors import Unavailable
 from chassis.testing import eventually
 from prometheus_client import REGISTRY
-from pydantic import BaseModel
 
 
 def metric(sample: str, /, **labels: str) -> float:
@@ -70,15 +69,7 @@ async def test_fields_it_does_not_know_are_ignored(world: Any) -> None:
     await world.topics("things")
     await world.send("things", world.message(1, schemaVersion=7, data={"number": 1, "colour": "blue"}))
     async with world.consuming({"things": world.write}):
-        await eventually(async_effects(world, [1]))
-
-
-def async_effects(world: Any, expected: list[int]) -> Any:
-    async def check() -> bool:
-        assert await world.effects() == expected
-        return True
-
-    return check
+        await eventually(world.wrote([1]))
 
 
 async def test_several_topics_share_one_member_and_each_has_its_handler(world: Any) -> None:
@@ -168,134 +159,18 @@ async def test_a_null_value_is_nothing(world: Any) -> None:
     await world.topics("things")
     await world.send("things", None, world.message(1))
     async with world.consuming({"things": world.write}):
-        await eventually(async_effects(world, [1]))
+        await eventually(world.wrote([1]))
     assert await world.dead_letters("things") == []
-
-
-async def test_a_replayed_dead_letter_concerns_the_group_that_it_names(world: Any) -> None:
-    await world.topics("things")
-    for group in (b"another", b"group"):
-        await world.send("things", b"poison for " + group, headers=[("replay-group", group)])
-    await world.send("things", world.message(1), headers=[("replay-group", b"another")])
-    async with world.consuming({"things": world.write}):
-        await eventually(async_effects(world, [1]))
-    assert [letter.value for letter in await world.dead_letters("things")] == [b"poison for group"]
 
 
 async def test_the_inbox_lets_each_event_take_effect_once(world: Any) -> None:
     await world.topics("things")
     await world.send("things", *[world.message(number) for number in (1, 2, 1, 3, 2)])
     async with world.consuming({"things": world.write}, inbox=True):
-        await eventually(async_effects(world, [1, 2, 3]))
+        await eventually(world.wrote([1, 2, 3]))
         await eventually(
             lambda: metric("consumer_messages_total", group="group", topic="things", result="duplicate") >= 2
         )
-
-
-@pytest.mark.contract("E11")
-async def test_one_poison_message_in_the_middle_blocks_nothing_and_arrives_whole(world: Any) -> None:
-    await world.topics("things")
-    poison = b'\xff\x00 not json \xfe {"name": "Jane Canary"}'
-    for number in range(100):
-        if number == 50:
-            await world.send(
-                "things", poison, key=b"\xf0key", headers=[("x", b"\xff\x00"), ("x", b"again"), ("type", b"t")]
-            )
-        await world.producer.send(world.prefix + "things", world.message(number), key=b"key")
-    await world.producer.flush()
-    async with world.consuming({"things": world.write}):
-        await eventually(async_effects(world, list(range(100))))
-        [letter] = await world.dead_letters("things")
-    assert (letter.key, letter.value) == (b"\xf0key", poison)
-    assert letter.headers[:3] == (("x", b"\xff\x00"), ("x", b"again"), ("type", b"t"))
-    told = {name.removeprefix("dead-letter-"): value.decode() for name, value in letter.headers[3:]}
-    assert told.keys() == {"exception", "reason", "topic", "partition", "offset", "group", "time"}
-    assert told["exception"] == "Poison"
-    assert told["reason"] == "the value is not JSON"
-    assert (told["topic"], told["partition"], told["offset"]) == (world.prefix + "things", "0", "50")
-    assert told["group"] == "group"
-    assert datetime.now(UTC) - datetime.fromisoformat(told["time"]) < timedelta(minutes=1)
-
-
-@pytest.mark.contract("E11")
-@pytest.mark.parametrize(
-    "value",
-    [
-        b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"eventId": 1}',
-        b'{"eventId":"no","type":"t","occurredAt":"2025-05-20T10:15:30Z","data":{}}',
-        b'{"eventId":"0198c0de-0000-7000-8000-000000000001","occurredAt":"2025-05-20T10:15:30Z","data":{}}',
-        b'{"eventId":"0198c0de-0000-7000-8000-000000000001","type":"t","occurredAt":"yesterday","data":{}}',
-        b'{"eventId":"0198c0de-0000-7000-8000-000000000001","type":"t","occurredAt":"2025-05-20T10:15:30","data":{}}',
-        b'{"eventId":"0198c0de-0000-7000-8000-000000000001","type":"t","occurredAt":"2025-05-20T10:15:30Z"}',
-        b'{"eventId":"0198c0de-0000-7000-8000-000000000001","type":"t","occurredAt":"2025-05-20T10:15:30Z","data":[]}',
-    ],
-)  # fmt: skip
-async def test_what_is_no_event_is_dead_lettered_at_once(world: Any, value: bytes) -> None:
-    await world.topics("things")
-    await world.send("things", value, world.message(1))
-    async with world.consuming({"things": world.write}):
-        await eventually(async_effects(world, [1]))
-        [letter] = await world.dead_letters("things")
-    assert letter.value == value
-
-
-@pytest.mark.contract("E11")
-async def test_a_large_poison_message_arrives_whole(world: Any) -> None:
-    await world.topics("things")
-    poison = b"x" * 1_048_400  # with its envelope the most that a topic takes by default
-    await world.send("things", poison, world.message(1))
-    async with world.consuming({"things": world.write}):
-        await eventually(async_effects(world, [1]))
-        [letter] = await world.dead_letters("things")
-    assert letter.value == poison
-
-
-@pytest.mark.contract("D16")
-async def test_dead_letters_are_kept_14_days(world: Any) -> None:
-    await world.topics("things")
-    async with world.consuming({"things": world.write}) as consumer:
-        await eventually(lambda: consumer._kafka)
-        assert await world.retention("things.group.dlq") == timedelta(days=14)
-
-
-async def test_data_of_the_wrong_shape_is_dead_lettered_without_quoting_it(world: Any) -> None:
-    await world.topics("things")
-
-    class Thing(BaseModel):
-        number: int
-
-    async def handle(event: Received, tx: Transaction) -> None:
-        Thing.model_validate(event.data)
-
-    await world.send("things", world.message(1, data={"number": "Jane Canary"}))
-    async with world.consuming({"things": handle}):
-        letter = await eventually(lambda: first(world.dead_letters("things")))
-    reason = dict(letter.headers)["dead-letter-reason"].decode()
-    assert reason == "number: int_parsing"
-
-
-async def first(letters: Any) -> Any:
-    found = await letters
-    return found[0] if found else None
-
-
-@pytest.mark.contract("E11")
-async def test_an_unexplained_failure_is_retried_a_few_times_then_put_aside(world: Any) -> None:
-    await world.topics("things")
-    tries: list[int] = []
-
-    async def handle(event: Received, tx: Transaction) -> None:
-        await world.write(event, tx)
-        tries.append(event.data["number"])
-        if event.data["number"] == 1:
-            raise Conflict("Jane Canary is taken", "name")
-
-    await world.send("things", world.message(1), world.message(2))
-    async with world.consuming({"things": handle}):
-        await eventually(async_effects(world, [2]))
-        [letter] = await world.dead_letters("things")
-    assert tries == [1] * 5 + [2]
-    assert b"Canary" not in b"".join(value for name, value in letter.headers)
 
 
 async def test_a_failing_message_holds_up_only_its_own_partition(world: Any) -> None:
@@ -310,34 +185,10 @@ async def test_a_failing_message_holds_up_only_its_own_partition(world: Any) -> 
     await world.send("things", world.message(1), world.message(2), partition=0)
     await world.send("things", *[world.message(number) for number in range(10, 30)], partition=1)
     async with world.consuming({"things": handle}):
-        await eventually(async_effects(world, list(range(10, 30))))
+        await eventually(world.wrote(range(10, 30)))
         down = False
-        await eventually(async_effects(world, [*range(10, 30), 1, 2]))
+        await eventually(world.wrote([*range(10, 30), 1, 2]))
     assert await world.dead_letters("things") == []
-
-
-async def test_a_dead_letter_that_cannot_be_sent_is_never_dropped(world: Any, kafka: Any) -> None:
-    await world.topics("things")
-    refuses = 3
-
-    class Producer:
-        async def send(self, *arguments: Any, **options: Any) -> object:
-            nonlocal refuses
-            refuses -= 1
-            if refuses >= 0:
-                raise ConnectionError("no broker")
-            return await world.dead_letter_producer.send(*arguments, **options)
-
-    await world.send("things", b"poison", world.message(1))
-    consumer = world.consumer()
-    consumer._dead_letters._producer = Producer()
-    consumer.subscribe({"things": world.write})
-    await consumer.start()
-    try:
-        await eventually(async_effects(world, [1]))
-    finally:
-        await consumer.stop()
-    assert [letter.value for letter in await world.dead_letters("things")] == [b"poison"]
 
 
 async def test_the_metrics_count_results_retries_dead_letters_lag_and_age(world: Any) -> None:

@@ -15,15 +15,6 @@ from chassis.errors import Unavailable
 from chassis.testing import eventually
 
 
-def effects_are(world: Any, expected: list[int], *, in_order: bool = True) -> Any:
-    async def check() -> bool:
-        effects = await world.effects()
-        assert (effects if in_order else sorted(effects)) == expected
-        return True
-
-    return check
-
-
 def membership(consumer: Any) -> tuple[str, int]:
     coordinator = consumer._kafka._coordinator
     return coordinator.member_id, coordinator.generation
@@ -35,7 +26,7 @@ async def test_a_database_outage_longer_than_the_poll_interval_loses_nothing(wor
     tuning = world.tuned(max_poll_interval_ms=2000)
     async with world.consuming({"things": world.write}, tuning=tuning) as consumer:
         await world.send("things", world.message(0), partition=0)
-        await eventually(effects_are(world, [0]))
+        await eventually(world.wrote([0]))
         before = membership(consumer)
         postgres.kill()
         try:
@@ -46,7 +37,7 @@ async def test_a_database_outage_longer_than_the_poll_interval_loses_nothing(wor
             assert consumer.alive()
         finally:
             postgres.start()
-        await eventually(effects_are(world, list(range(31)), in_order=False), within=20)
+        await eventually(world.wrote(range(31), in_order=False), within=20)
         assert membership(consumer) == before, "it was thrown out of the group"
     assert await world.dead_letters("things") == []
 
@@ -68,7 +59,7 @@ async def test_a_neighbours_outage_longer_than_the_poll_interval_keeps_order_and
         await eventually(lambda: time.monotonic() - since > 4, within=10)
         assert await world.committed("things") in (None, 0)
         down = False
-        await eventually(effects_are(world, list(range(5))))
+        await eventually(world.wrote(range(5)))
         assert membership(consumer) == before
     assert await world.dead_letters("things") == []
 
@@ -79,14 +70,14 @@ async def test_a_killed_broker_that_comes_back_loses_nothing(world: Any, kafka: 
     async with world.consuming({"things": world.write}, inbox=True) as consumer:
         for number in range(10):
             await world.send("things", world.message(number), partition=number % 2)
-        await eventually(effects_are(world, list(range(10)), in_order=False))
+        await eventually(world.wrote(range(10), in_order=False))
         kafka.kill()
         await eventually(lambda: not kafka.running)
         assert consumer.alive()
         kafka.start()
         for number in range(10, 20):
             await world.send("things", world.message(number), partition=number % 2)
-        await eventually(effects_are(world, list(range(20)), in_order=False), within=60)
+        await eventually(world.wrote(range(20), in_order=False), within=60)
         assert consumer.alive()
     assert await world.dead_letters("things") == []
 
@@ -105,7 +96,7 @@ async def test_a_consumer_started_without_a_broker_joins_when_it_comes(world: An
     finally:
         kafka.start()
     try:
-        await eventually(effects_are(world, [1]), within=60)
+        await eventually(world.wrote([1]), within=60)
         assert (await consumer.health()).up
     finally:
         await consumer.stop()
@@ -117,7 +108,7 @@ async def test_a_topic_that_is_made_later_is_waited_for(world: Any) -> None:
         assert consumer.alive()
         await world.topics("things")
         await world.send("things", world.message(1))
-        await eventually(effects_are(world, [1]), within=30)
+        await eventually(world.wrote([1]), within=30)
 
 
 @pytest.mark.contract("E09")
@@ -138,9 +129,9 @@ async def test_members_come_and_go_and_every_message_takes_effect_once(world: An
             await eventually(lambda: second._kafka and len(second._kafka.assignment()) == 2, within=30)
             await eventually(lambda: len(first._kafka.assignment()) == 2)
             await send_some(40)
-            await eventually(effects_are(world, list(range(120)), in_order=False), within=30)
+            await eventually(world.wrote(range(120), in_order=False), within=30)
         await send_some(40)
-        await eventually(effects_are(world, list(range(160)), in_order=False), within=30)
+        await eventually(world.wrote(range(160), in_order=False), within=30)
     numbers = await world.effects()
     for partition in range(4):
         mine = [number for number in numbers if number % 4 == partition]
@@ -187,7 +178,7 @@ async def test_kill_9_between_the_commit_and_the_offset_repeats_the_message_not_
     assert await world.effects() == [0, 1, 2, 3]
     assert (await world.committed("things") or 0) <= 3, "the offset of a message whose handling had not ended"
     async with world.consuming({"things": world.write}, inbox=True):
-        await eventually(effects_are(world, list(range(6))), within=30)
+        await eventually(world.wrote(range(6)), within=30)
 
 
 async def test_a_stop_finishes_the_message_in_hand(world: Any) -> None:
