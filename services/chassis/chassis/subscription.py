@@ -52,20 +52,7 @@ class Member:
         self._failed = failed
         self._tuning = tuning
         self._offsets = Offsets(group, tuning.commit_seconds)
-        self._broker = KafkaBroker(
-            servers,
-            client_id=group,
-            consumer_only=True,
-            metadata_max_age_ms=tuning.metadata_max_age_ms,
-            ack_policy=AckPolicy.NACK_ON_ERROR,
-            middlewares=[self._guard],
-            parser=self._parse,
-            decoder=_record,
-            apply_types=False,
-            graceful_timeout=tuning.stop_seconds,
-            logger=_log,
-            log_level=logging.DEBUG,
-        )
+        self._broker = self._make_broker(servers, group)
         self._subscriber = self._broker.subscriber(
             *topics,
             group_id=group,
@@ -78,6 +65,22 @@ class Member:
             no_reply=True,
         )
         self._subscriber(handle)
+
+    def _make_broker(self, servers: str, group: str) -> KafkaBroker:
+        return KafkaBroker(
+            servers,
+            client_id=group,
+            consumer_only=True,
+            metadata_max_age_ms=self._tuning.metadata_max_age_ms,
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            middlewares=[self._guard],
+            parser=self._parse,
+            decoder=_record,
+            apply_types=False,
+            graceful_timeout=self._tuning.stop_seconds,
+            logger=_log,
+            log_level=logging.DEBUG,
+        )
 
     async def start(self) -> AIOKafkaConsumer:
         """Join the group; raises KafkaError or OSError when that cannot be done now."""
