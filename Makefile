@@ -54,7 +54,7 @@ protos: install ## generate gRPC code and event schemas from their sources
 	@$(RUN) python -m healthcare_contracts.generate
 
 contract: install ## rewrite the proofs in docs/contract.md from the marks on the tests
-	@$(RUN) python -m tests.contract.table
+	@$(RUN) python -m tests.contract.configuration && $(RUN) python -m tests.contract.table
 
 bench: install ## ratios against nginx, pgbench, raw Kafka and bare uvicorn, measured in one run
 	@$(RUN) python -m bench
