@@ -67,10 +67,10 @@ async def test_a_partition_that_waits_for_its_turn_has_not_stalled(world: Any) -
     await world.producer.flush()
 
     async def slow(event: Received, tx: Transaction) -> None:
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.012)
         await world.write(event, tx)
 
-    tuning = world.tuned(stall_seconds=0.4, watchdog_tick=0.05)
+    tuning = world.tuned(stall_seconds=0.8, watchdog_tick=0.05)
     async with world.consuming({"things": slow}, tuning=tuning) as consumer:
 
         async def all_done() -> bool:
