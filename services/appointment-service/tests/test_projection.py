@@ -3,9 +3,12 @@
 import uuid
 
 import asyncpg
+import httpx2 as httpx
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from appointment_service.main import create_app
 from chassis.testing import eventually, serve, token
+from structlog.testing import capture_logs
 
 
 @pytest.mark.contract("Q09", "Q10", "Q12", "Q20", "D05", "E04")
@@ -68,11 +71,8 @@ async def test_events_from_before_versions_and_from_the_future_are_read(patients
     assert (await _rows(database_url, old))[0]["name"] == "Before Versions"
 
 
-@pytest.mark.contract("Q11")
 async def test_two_replicas_share_the_work_and_the_invalidation(client, body, patients, settings, database_url) -> None:
     headers = {"Authorization": f"Bearer {token('USER')}"}
-    import httpx2 as httpx
-
     async with serve(create_app(settings)) as second, httpx.AsyncClient(base_url=second, headers=headers) as other:
         people = [uuid.uuid4() for _ in range(12)]
         paths = [(await client.post("/appointments", json=body(patient))).headers["Location"] for patient in people]
@@ -112,3 +112,93 @@ async def _rows(database_url: str, *people: uuid.UUID) -> list[asyncpg.Record]:
         return await connection.fetch("SELECT * FROM cached_patient WHERE patient_id = ANY($1)", people)
     finally:
         await connection.close()
+
+
+@pytest.mark.contract("Q13")
+async def test_the_group_is_appointments_cg(client, patients, settings) -> None:
+    await patients.tell("patient.created", uuid.uuid4(), 1)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+
+        async def committed() -> bool:
+            offsets = await admin.list_consumer_group_offsets(settings.kafka_topic_prefix + "appointments-cg")
+            return any(each.offset > 0 for each in offsets.values())
+
+        await eventually(committed, within=20)
+    finally:
+        await admin.close()
+
+
+@pytest.mark.contract("Q22", "O15")
+async def test_an_update_of_the_projection_is_logged_without_names(client, body, patients) -> None:
+    patient = uuid.uuid4()
+    path = (await client.post("/appointments", json=body(patient))).headers["Location"]
+    with capture_logs() as lines:
+        await patients.tell("patient.created", patient, 1, "Canary Name")
+
+        async def shown() -> bool:
+            return (await client.get(path)).json()["patientName"] == "Canary Name"
+
+        await eventually(shown)
+    told = [line for line in lines if line["event"] == "projection updated"]
+    assert [(line["patient_id"], line["version"]) for line in told] == [(str(patient), 1)]
+    assert "Canary" not in str(lines)
+
+
+@pytest.mark.contract("Q11", "Q10", "E13")
+async def test_a_page_is_one_join_and_one_count_over_local_tables(settings, body, monkeypatch) -> None:
+    """No patient service runs here at all, and the statements are counted where they leave for PostgreSQL."""
+    from chassis import db
+
+    sent: list[str] = []
+    run = db._run
+
+    async def counted(statement, method, values):
+        sent.append(statement.sql)
+        return await run(statement, method, values)
+
+    monkeypatch.setattr(db, "_run", counted)
+    uncached = settings.model_copy(update={"cache_type": "none"})
+    headers = {"Authorization": f"Bearer {token('USER')}"}
+    async with serve(create_app(uncached)) as url, httpx.AsyncClient(base_url=url, headers=headers) as client:
+        for _ in range(30):
+            await client.post("/appointments", json=body())
+        sent.clear()
+        page = await client.get("/appointments?size=30&sort=startTime")
+        assert len(page.json()["content"]) == 30
+    assert len(sent) == 2
+    assert sum("JOIN cached_patient" in sql for sql in sent) == 1
+
+
+@pytest.mark.contract("Q23", "P13")
+async def test_reads_are_cached_and_a_write_shows_at_once(client, body) -> None:
+    booked = (await client.post("/appointments", json=body())).json()
+    path = f"/appointments/{booked['id']}"
+
+    async def hits() -> float:
+        lines = (await client.get("/actuator/prometheus")).text.splitlines()
+        start = 'cache_requests_total{cache="appointments",'
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start) and '"hit"' in line)
+
+    before = await hits()
+    for _ in range(2):
+        await client.get(path)
+        await client.get("/appointments?size=5")
+    assert await hits() == before + 2
+    await client.put(path, json=body(booked["patientId"], notes="moved"))
+    assert (await client.get(path)).json()["notes"] == "moved"
+
+
+@pytest.mark.contract("E11", "E13")
+async def test_a_poison_message_blocks_nobody(client, body, patients) -> None:
+    patient = uuid.uuid4()
+    path = (await client.post("/appointments", json=body(patient))).headers["Location"]
+    await patients.raw("patient.created", patient, b"{ this is not an event")
+    await patients.send("patient.created", patient, {"patientId": "nobody"})
+    await patients.tell("patient.created", patient, 1, "After The Poison")
+
+    async def shown() -> bool:
+        return (await client.get(path)).json()["patientName"] == "After The Poison"
+
+    await eventually(shown, within=20)
