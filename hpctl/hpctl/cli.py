@@ -165,9 +165,9 @@ def dlq_discard(topic: Topic, count: Count = 1_000_000) -> None:
 @projections.command("rebuild")
 def projection_rebuild() -> None:
     """Rebuild appointment-service's read model of patients from Kafka; reads go on meanwhile."""
-    from hpctl import projection
+    from hpctl.projection import rebuild
 
-    asyncio.run(projection.rebuild(Layout.from_environ()))
+    asyncio.run(rebuild(Layout.from_environ()))
 
 
 def main() -> int:
