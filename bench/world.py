@@ -14,10 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from chassis.auth import TokenIssuer
 from hpctl.embedded.kafka import Kafka
 from hpctl.embedded.postgres import Postgres
 from hpctl.embedded.process import free_port
 from hpctl.embedded.valkey import Valkey
+from patient_service.settings import Settings
 
 from bench.measure import Wrong
 
@@ -115,3 +117,9 @@ def wait_for(url: str, process: subprocess.Popen[bytes], within: float = 60.0) -
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
     raise Wrong(f"{url} did not answer within {within:.0f} s")
+
+
+def headers() -> dict[str, str]:
+    """An ADMIN's token."""
+    issuer = TokenIssuer(Settings.from_environ({"JWT_SECRET": SECRET}))
+    return {"Authorization": f"Bearer {issuer.issue('bench@example.com', 'ADMIN')}", "Content-Type": "application/json"}
