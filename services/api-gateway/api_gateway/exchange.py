@@ -233,7 +233,7 @@ class Exchange:
         self.status = error.status
         self.client.close_after = self.client.close_after or not self.whole
         body = render(error, self.head.path.decode(), self.trace_id.decode())
-        lines = self._gateway.cors.lines(self.fields)
+        lines = b""
         for name, value in error.headers.items():
             lines += f"{name}: {value}\r\n".encode("latin-1")
         lines += b"Content-Type: application/problem+json\r\nContent-Length: %d\r\n" % len(body)
