@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from hpctl.layout import PORTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,9 +38,20 @@ class Stack:
         return httpx.Client(base_url=self.gateway, timeout=10, headers={"Authorization": f"Bearer {token}"})
 
 
+def free_offset() -> int:
+    """An offset at which nobody listens on any of a stack's ports, below those that the system hands out."""
+    offsets = random.sample(range(10_000, 22_000, 100), 120)
+    return next(offset for offset in offsets if all(_free(port + offset) for port in PORTS.values()))
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    stack = Stack(offset=random.randrange(13_000, 18_000, 100))
+    stack = Stack(free_offset())
     up = stack.hpctl("up")
     assert up.returncode == 0, up.stdout + up.stderr
     yield stack

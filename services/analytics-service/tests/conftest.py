@@ -31,7 +31,7 @@ class S3Mock(Server):
     def prepare(self) -> None:
         self.jar = _jar()
         (self.directory / "objects").mkdir(exist_ok=True)
-        # It writes this file for its own root, takes it for a bucket after a restart, and then answers 500 to everything.
+        # It writes this file for its own root, and after a restart takes it for a bucket and answers 500 to all.
         (self.directory / "objects" / "bucketMetadata.json").unlink(missing_ok=True)
 
     def command(self) -> list[str]:

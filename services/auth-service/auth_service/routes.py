@@ -6,7 +6,7 @@ from chassis.auth import Principal, Requires, allows, principal
 from chassis.db import Reads
 from chassis.errors import Forbidden
 from chassis.http import JsonResponse
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from auth_service import service
 from auth_service.schemas import Credentials, TokenRead, UserCreate, UserRead
@@ -14,18 +14,13 @@ from auth_service.schemas import Credentials, TokenRead, UserCreate, UserRead
 router = APIRouter(tags=["auth"])
 
 
-async def _may_register(
-    request: Request, new: UserCreate, authorization: Annotated[str | None, Header()] = None
-) -> UserCreate:
+async def _may_register(request: Request, new: UserCreate) -> UserCreate:
     """Open registration makes USERs; everything else needs an ADMIN."""
-    if request.app.state.settings.registration == "admin" or new.role != "USER":
-        who = await principal(request, authorization) if authorization else None
-        if who is None and new.role != "USER":
-            raise Forbidden
-        if who is None:
-            await principal(request, authorization)
-        elif not allows(request, who, "users:register-admin"):
-            raise Forbidden
+    closed = request.app.state.settings.registration == "admin"
+    if new.role != "USER" and "authorization" not in request.headers:
+        raise Forbidden
+    if (closed or new.role != "USER") and not allows(request, principal(request), "users:register-admin"):
+        raise Forbidden
     return new
 
 

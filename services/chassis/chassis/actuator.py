@@ -1,4 +1,4 @@
-"""The pages that operators and probes read: /actuator/health, info, metrics and prometheus."""
+"""The pages that operators and probes read: /actuator/health, info and metrics; chassis.app adds prometheus."""
 
 import asyncio
 import platform
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from fastapi import APIRouter
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, Gauge, Histogram
 from starlette.responses import Response
 
 from chassis.errors import NotFound
@@ -79,7 +79,6 @@ class Actuator:
             "health": [("/health", self.health), ("/health/liveness", self.live), ("/health/readiness", self.ready)],
             "info": [("/info", self.info)],
             "metrics": [("/metrics", self.names), ("/metrics/{name}", self.metric)],
-            "prometheus": [("/prometheus", self.prometheus)],
         }
         exposed = self._settings.management_endpoints_web_exposure_include
         for name, routes in pages.items():
@@ -140,10 +139,6 @@ class Actuator:
                 "availableTags": [{"tag": tag, "values": sorted(values)} for tag, values in sorted(tags.items())],
             }
         )
-
-    async def prometheus(self) -> Response:
-        """All metrics in Prometheus's text format."""
-        return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 async def _ask(part: Part) -> Health:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import signal
 import sys
@@ -14,7 +15,6 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import Counter, Histogram
 from prometheus_fastapi_instrumentator import Instrumentator
-from prometheus_fastapi_instrumentator.metrics import Info
 from starlette.exceptions import HTTPException
 
 from chassis import http, telemetry
@@ -61,6 +61,7 @@ def create_app(
         version=settings.app_version,
         docs_url="/docs" if settings.docs_enabled else None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan(running, actuator),
         exception_handlers={
             PlatformError: http.on_platform_error,
@@ -72,11 +73,14 @@ def create_app(
     for name, value in {"settings": settings, "draining": draining, "parts": parts, **(state or {})}.items():
         setattr(app.state, name, value)
     app.state.permissions = permissions or {}
-    app.include_router(actuator.router())
-    for router in routers if "api" in settings.service_roles else ():
-        app.include_router(router)
-    _measure(app)
-    app.add_middleware(http.Edge, trusted=http.Networks(settings.trusted_proxies), draining=draining)
+    # Flat, and the service's own first: an included router is matched as a whole, again for every request.
+    mine = [route for router in routers for route in router.routes] if "api" in settings.service_roles else []
+    app.router.routes[:0] = mine
+    app.router.routes.extend(actuator.router().routes)
+    if "prometheus" in settings.management_endpoints_web_exposure_include:
+        Instrumentator().expose(app, endpoint="/actuator/prometheus", include_in_schema=False)
+    trusted = http.Networks(settings.trusted_proxies)
+    app.add_middleware(http.Edge, trusted=trusted, draining=draining, observe=_observe)
     return app
 
 
@@ -86,14 +90,15 @@ def _keys(settings: ServiceSettings, tokens: object) -> list[Part]:
     return [Jwks(url, tokens)] if url and isinstance(tokens, TokenVerifier) else []
 
 
-def _measure(app: FastAPI) -> None:
-    instrumentator = Instrumentator(excluded_handlers=["/actuator"], should_group_status_codes=False)
-    instrumentator.add(_observe).instrument(app)
+def _observe(method: str, route: str, status: int, seconds: float) -> None:
+    requests, durations = _series(method, route, status)
+    requests.inc()
+    durations.observe(seconds)
 
 
-def _observe(info: Info) -> None:
-    REQUESTS.labels(info.method, info.modified_handler, info.modified_status).inc()
-    SECONDS.labels(info.method, info.modified_handler).observe(info.modified_duration)
+@functools.lru_cache(maxsize=4096)
+def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, str(status)), SECONDS.labels(method, route)
 
 
 def _lifespan(parts: Sequence[Part], actuator: Actuator) -> Callable[[FastAPI], Any]:

@@ -12,10 +12,10 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 from uuid import uuid4
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
 from jose import jwk, jwt
 from jose.exceptions import JOSEError
 
@@ -238,9 +238,13 @@ def _moment(claims: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-async def principal(request: Request, authorization: Annotated[str | None, Header()] = None) -> Principal:
-    """Whom the request's bearer token names (RFC 6750)."""
-    scheme, _, token = (authorization or "").partition(" ")
+def principal(request: Request) -> Principal:
+    """Whom the request's bearer token names (RFC 6750).
+
+    Raises:
+        Unauthenticated: there is no token, or none that counts.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
     verifier: TokenVerifier = request.app.state.tokens
@@ -250,8 +254,8 @@ async def principal(request: Request, authorization: Annotated[str | None, Heade
 def Requires(permission: str | None = None) -> Any:
     """`who: Annotated[Principal, Requires("patients:write")]`: 401 without a good token, 403 without the permission."""
 
-    async def check(request: Request, authorization: Annotated[str | None, Header()] = None) -> Principal:
-        who = await principal(request, authorization)
+    async def check(request: Request) -> Principal:
+        who = principal(request)
         if permission is not None and permission not in request.app.state.permissions.get(who.role, ()):
             raise Forbidden
         return who

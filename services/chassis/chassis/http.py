@@ -6,7 +6,7 @@ logs), the body's limit and content type, HEAD as GET, the access line, and the 
 
 import ipaddress
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -208,11 +208,24 @@ class Draining:
         self.now = False
 
 
+Observe = Callable[[str, str, int, float], None]
+"""Told of every request: method, route template ("none" when no route matched), status, seconds."""
+
+
 class Edge:
     """The outermost middleware; pure ASGI."""
 
-    def __init__(self, app: ASGIApp, *, trusted: Networks, draining: Draining, body_limit: int = BODY_LIMIT) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        trusted: Networks,
+        draining: Draining,
+        observe: Observe,
+        body_limit: int = BODY_LIMIT,
+    ) -> None:
         self._app = app
+        self._observe = observe
         self._trusted = trusted
         self._draining = draining
         self._limit = body_limit
@@ -222,7 +235,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await _Exchange(self._app, scope, receive, send, self._limit, self._draining).run(self._trusted)
+        exchange = _Exchange(self._app, scope, receive, send, self._limit, self._draining)
+        await exchange.run(self._trusted, self._observe)
 
 
 class _Exchange:
@@ -243,7 +257,7 @@ class _Exchange:
         self._status = 0
         self._read = 0
 
-    async def run(self, trusted: Networks) -> None:
+    async def run(self, trusted: Networks, observe: Observe) -> None:
         headers = {name: value for name, value in self._scope["headers"]}  # noqa: C416 - the last one wins
         self._ids = telemetry.ids_from(_text(headers.get(b"x-request-id")), _text(headers.get(b"traceparent")))
         token = telemetry.bind(self._ids)
@@ -251,7 +265,7 @@ class _Exchange:
         try:
             self._scope.setdefault("state", {})["prefix"] = self._prefix(headers, trusted)
             if self._head:
-                self._scope["method"] = "GET"
+                self._scope = {**self._scope, "method": "GET"}  # the server's own still says HEAD
             refused = self._refuse(headers)
             if refused:
                 await self._answer(refused)
@@ -263,7 +277,7 @@ class _Exchange:
                 raise
             await self._answer(PlatformError(500, "internal", "Internal Server Error", "something went wrong"))
         finally:
-            self._tell(time.perf_counter() - started)
+            self._tell(time.perf_counter() - started, observe)
             telemetry.unbind(token)
 
     def _prefix(self, headers: Mapping[bytes, bytes], trusted: Networks) -> str:
@@ -308,18 +322,14 @@ class _Exchange:
         instance = self._scope["state"]["prefix"] + self._scope["path"]
         await problem_response(error, instance)(self._scope, self._receive, self._send_with_ids)
 
-    def _tell(self, seconds: float) -> None:
-        path = self._scope["path"]
-        if self._status < 400 and path.startswith(QUIET):
+    def _tell(self, seconds: float, observe: Observe) -> None:
+        if self._status < 400 and self._scope["path"].startswith(QUIET):
             return
         route = self._scope.get("route")
-        log.info(
-            "request",
-            method="HEAD" if self._head else self._scope["method"],
-            route=getattr(route, "path", "none"),
-            status=self._status,
-            milliseconds=round(seconds * 1000, 2),
-        )
+        template = getattr(route, "path", "none")
+        method = "HEAD" if self._head else self._scope["method"]
+        observe(method if template != "none" else "any", template, self._status, seconds)
+        log.info("request", method=method, route=template, status=self._status, milliseconds=round(seconds * 1000, 2))
 
 
 def _text(value: bytes | None) -> str | None:

@@ -156,7 +156,7 @@ def configure(service: str, level: str = "info") -> None:
         processors=[name, *_processors, _to_json],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.addFilter(Sparing())
