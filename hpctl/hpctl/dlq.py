@@ -1,6 +1,7 @@
 """Dead letters: what a consumer group could not handle, whole, in `<topic>.<group>.dlq`.
 
-A dead-letter topic is worked off from its oldest message: a message that was replayed or discarded is deleted.
+A dead-letter topic is worked off from its oldest message: a message that was replayed or discarded is deleted. Kafka
+notes deletions now and then (the embedded broker twice a second); one that is killed before may show a message again.
 """
 
 import sys

@@ -1,5 +1,6 @@
 """What is printed about a stack: its progress, its processes, its addresses."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,14 +101,13 @@ def _health(layout: Layout, name: str) -> str:
     return "UP" if all(listens(layout.port(variable)) for variable in _variables(name)) else "DOWN"
 
 
-def _memory(process: psutil.Process) -> float | None:
+def _memory(process: psutil.Process) -> float:
     total = 0.0
-    for each in (process, *process.children(recursive=True)):
-        try:
-            memory = each.memory_full_info()
-        except psutil.Error:
-            continue
-        total += getattr(memory, "pss", memory.uss)
+    with suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                memory = each.memory_full_info()
+                total += getattr(memory, "pss", memory.uss)
     return round(total / 1024 / 1024, 1)
 
 

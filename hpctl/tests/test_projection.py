@@ -1,11 +1,13 @@
 """Rebuilding the read model of patients on a running stack."""
 
 import asyncio
+import json
 import uuid
 
 import asyncpg
 import httpx2
 import pytest
+from aiokafka import AIOKafkaProducer
 from chassis.testing import eventually, token
 from hpctl.layout import service_named
 
@@ -84,6 +86,32 @@ async def test_a_rebuild_repairs_the_projection_while_reads_answer(running, serv
         row = await projected(database, each)
         assert row["name"] is None
         assert row["deleted_at"] is not None
+
+
+@pytest.mark.contract("E11")
+async def test_a_replayed_dead_letter_reaches_the_projection_and_is_gone_from_its_topic(running, services):
+    _, _, database = services
+    patient, dead = str(uuid.uuid4()), "patient.updated.appointments-cg.dlq"
+    data = {"patientId": patient, "name": "Back Again", "email": "back@example.com", "version": 3}
+    event = {
+        "eventId": str(uuid.uuid4()),
+        "type": "patient.updated",
+        "occurredAt": "2026-05-20T09:00:00Z",
+        "data": data,
+    }
+    facts = {
+        "topic": "patient.updated",
+        "partition": "0",
+        "offset": "0",
+        "group": "appointments-cg",
+        "reason": "outage",
+    }
+    headers = [(f"dead-letter-{name}", text.encode()) for name, text in facts.items()]
+    async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{running.layout.port('KAFKA_PORT')}") as producer:
+        await producer.send_and_wait(dead, json.dumps(event).encode(), key=patient.encode(), headers=headers)
+    assert running.hpctl("dlq", "replay", dead).stdout == f"replayed 1 of {dead}\n"
+    await eventually(lambda: _has(database, patient, "name", "Back Again"))
+    assert running.hpctl("dlq", "replay", dead).stdout == f"replayed 0 of {dead}\n"
 
 
 async def _has(database, patient: str, column: str, value) -> bool:

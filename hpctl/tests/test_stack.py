@@ -202,10 +202,11 @@ async def test_poison_is_put_aside_for_each_group_and_can_be_discarded(running):
         await producer.send_and_wait("patient.updated", b"\xff not json", key=b"poison")
     dead = "patient.updated.appointments-cg.dlq"
 
-    def listed() -> bool:
-        return any(line.split()[:2] == [dead, "1"] for line in running.hpctl("dlq", "list").stdout.splitlines())
+    def listed() -> int:
+        lines = [line.split() for line in running.hpctl("dlq", "list").stdout.splitlines()]
+        return next(int(line[1]) for line in lines if line[0] == dead)
 
-    running.eventually(listed)
+    assert running.eventually(listed) == 1
     shown = running.hpctl("dlq", "show", dead).stdout
     assert "dead-letter-group: appointments-cg" in shown
     assert "not json" not in shown.replace("is not JSON", "")

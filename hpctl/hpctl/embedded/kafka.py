@@ -29,6 +29,9 @@ _SINGLE_NODE = {
     "num.network.threads": 2,
     "num.io.threads": 4,
     "background.threads": 2,
+    # Deleted messages come back when the broker is killed before it has noted their deletion: not after a minute.
+    "log.flush.start.offset.checkpoint.interval.ms": 500,
+    "log.initial.task.delay.ms": 500,
     "log.cleaner.dedupe.buffer.size": 4_194_304,
     # A killed broker's registration stands until its session ends: the default of 9 s is the restart's delay.
     "broker.session.timeout.ms": 1500,
