@@ -123,9 +123,9 @@ class UpstreamConnection(asyncio.Protocol):
         assert receiver is not None
         while True:
             end = data.find(b"\r\n\r\n") + 4
+            if end > MAX_HEAD or len(data) > MAX_HEAD > end == 3:
+                raise Refused(502, "the service's answer has too large a head")
             if end == 3:
-                if len(data) > MAX_HEAD:
-                    raise Refused(502, "the service's answer has too large a head")
                 self._kept = data
                 return
             response = parse_response(data[:end])
