@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
 
@@ -223,3 +225,26 @@ async def test_a_token_comes_from_a_login(running):
     assert done.returncode == 0
     assert done.stdout.count(".") == 2
     assert running.hpctl("token", "--password", "not this one").returncode == 1
+
+
+@pytest.mark.contract("X14")
+def test_a_wrong_setting_is_one_sentence_naming_it_and_leaves_nothing_running(running):
+    second = running.beside()
+    up = second.hpctl("up", RATE_LIMITS="nonsense")
+    assert up.returncode == 1
+    assert len(up.stderr.splitlines()) == 1
+    assert "api-gateway: RATE_LIMITS" in up.stderr
+    assert second.rows() == []
+    assert second.hpctl("reset").returncode == 0
+
+
+def test_in_the_foreground_an_interrupt_stops_the_stack(running):
+    second = running.beside()
+    environ = os.environ | {"PORT_OFFSET": str(second.offset)}
+    command = [sys.executable, "-m", "hpctl", "up", "--foreground"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        second.eventually(second.well)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert second.rows() == []
+    assert second.hpctl("reset").returncode == 0
