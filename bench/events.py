@@ -38,8 +38,21 @@ def appointments(world: World) -> Iterator[Ratio]:
         statements = [_page((), ("since", "until")), _counted(("since", "until"))]
 
         async def served() -> float:
-            async with httpx.AsyncClient(base_url=url, headers=headers()) as client:
-                return await median(lambda: client.get(path))
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+            lines = [f"GET {path} HTTP/1.1", "Host: bench", f"Authorization: {headers()['Authorization']}"]
+            question = "\r\n".join([*lines, "", ""]).encode()
+
+            async def ask() -> None:
+                writer.write(question)
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                if not head.startswith(b"http/1.1 200"):
+                    raise Wrong("the list is not answered")
+                await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+
+            try:
+                return await median(ask)
+            finally:
+                writer.close()
 
         async def bare() -> float:
             connection = await asyncpg.connect(dsn)

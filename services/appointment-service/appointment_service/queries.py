@@ -14,7 +14,7 @@ from chassis.errors import FieldError, Invalid, NotFound
 from chassis.paging import PageRequest, Sort, page_body
 
 from appointment_service.models import appointment, appointment_count, cached_patient
-from appointment_service.schemas import appointment_json
+from appointment_service.schemas import appointment_json, appointment_view
 
 CACHE = "appointments"
 LONGEST_SPAN = timedelta(days=92)
@@ -98,7 +98,7 @@ async def list_appointments(reads: Reader, cache: Cache, request: PageRequest, s
         statement = _page(request.sort, names)
         rows = await reads.fetch_all(statement, limit=request.size, offset=request.offset, **span.values)
         total = await reads.fetch_value(_counted(names), **span.values)
-        return page_body([appointment_json(row) for row in rows], request, int(total))
+        return page_body([appointment_view(row) for row in rows], request, int(total))
 
     page = await cache.get_or_fill_list(CACHE, "list", f"{span.since}:{span.until}:{request.key}", fill)
     assert page is not None  # noqa: S101 - fill never answers None

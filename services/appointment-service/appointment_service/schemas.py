@@ -112,38 +112,34 @@ class AppointmentPage(BaseModel):
 
 def appointment_json(row: Any) -> bytes:
     """A row of appointment joined with cached_patient as its JSON."""
-    return orjson.dumps(
-        {
-            "id": row["id"],
-            "patientId": row["patient_id"],
-            "startTime": row["start_time"],
-            "endTime": row["end_time"],
-            "notes": row["notes"],
-            "status": row["status"],
-            "version": row["version"],
-            "createdAt": _utc(row["created_at"]),
-            "updatedAt": _utc(row["updated_at"]),
-            "patient": _patient(row),
-            "patientName": row["patient_name"],
-        }
-    )
+    return orjson.dumps(appointment_view(row), option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
 
 
-def _patient(row: Any) -> dict[str, Any] | None:
-    if row["patient_name"] is None:
-        return None
+def appointment_view(row: Any) -> dict[str, Any]:
+    """The same as plain objects; start and end are local and so already text, other times are UTC."""
+    name = row["patient_name"]
     return {
+        "id": row["id"],
         "patientId": row["patient_id"],
-        "name": row["patient_name"],
-        "email": row["patient_email"],
-        "phone": row["patient_phone"],
-        "address": row["patient_address"],
-        "updatedAt": _utc(row["patient_updated_at"]),
+        "startTime": row["start_time"].isoformat(),
+        "endTime": row["end_time"].isoformat(),
+        "notes": row["notes"],
+        "status": row["status"],
+        "version": row["version"],
+        "createdAt": row["created_at"],
+        "updatedAt": row["updated_at"],
+        "patient": None
+        if name is None
+        else {
+            "patientId": row["patient_id"],
+            "name": name,
+            "email": row["patient_email"],
+            "phone": row["patient_phone"],
+            "address": row["patient_address"],
+            "updatedAt": row["patient_updated_at"],
+        },
+        "patientName": name,
     }
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat() + "Z"
 
 
 def appointment_event(row: Any) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import orjson
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -70,9 +69,8 @@ class JsonResponse(Response):
     def __init__(
         self, content: Any, status_code: int = 200, *, etag: int | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(content, status_code, headers)
-        if etag is not None:
-            self.headers["ETag"] = f'"{etag}"'
+        named = {**(headers or {}), "ETag": f'"{etag}"'} if etag is not None else headers
+        super().__init__(content, status_code, named)
 
     def render(self, content: Any) -> bytes:
         """Bytes pass as they are."""
@@ -310,10 +308,10 @@ class _Exchange:
     async def _send_with_ids(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self._ids.request_id
+            headers = [*message.get("headers", ()), (b"x-request-id", self._ids.request_id.encode())]
             if self._draining.now:
-                headers["Connection"] = "close"
+                headers.append((b"connection", b"close"))
+            message = {**message, "headers": headers}
         elif self._head:
             message = {**message, "body": b""}
         await self._send(message)

@@ -80,7 +80,7 @@ class Paging:
 def page_body(content: Sequence[Any], request: PageRequest, total: int) -> bytes:
     """A page as JSON: exactly content, page, size, totalElements, totalPages, sort, hasNext, hasPrevious.
 
-    Rows that are bytes stand as they are; others become JSON here.
+    Rows that are bytes stand as they are; others become JSON here, and a time without a zone becomes UTC.
     """
     pages = -(-total // request.size)
     body = {
@@ -93,4 +93,4 @@ def page_body(content: Sequence[Any], request: PageRequest, total: int) -> bytes
         "hasNext": request.page + 1 < pages,
         "hasPrevious": request.page > 0,
     }
-    return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(body, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
