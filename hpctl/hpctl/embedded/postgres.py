@@ -92,6 +92,9 @@ class Postgres(Server):
             "max_connections": 300,
             "shared_buffers": "64MB",
             "jit": "off",
+            # Neither the value that was a duplicate nor the statement around it: both may be somebody's data.
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
             "max_wal_size": "512MB",
         }
         if not self.durable:

@@ -13,7 +13,7 @@ import httpx2 as httpx
 import pytest
 from hpctl.layout import PORTS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
