@@ -119,6 +119,7 @@ def measure(directory: Path, valkey: Valkey) -> Iterator[Ratio]:
             better="lower",
             floor=3,
             goal=1.5,
+            rounds=3,
         )
         memory = psutil.Process(pid).memory_info().rss / 2**20
         yield absolute("gateway memory", "MiB", [memory], floor=80, goal=50)

@@ -26,6 +26,10 @@ class State(Enum):
     LINGER = auto()
 
 
+# reading a member from its class costs more than a name, and requests read dozens
+HEAD, BODY, ANSWER, PAGE, LINGER = State.HEAD, State.BODY, State.ANSWER, State.PAGE, State.LINGER
+
+
 class Connection(asyncio.Protocol):
     """`close_after`: the answer under way is the last one. `deadline`: when `expire` is called, in the loop's time."""
 
@@ -35,7 +39,7 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.peer = ""
         self.minor = 1
-        self.state = State.HEAD
+        self.state = HEAD
         self.buffer = b""
         self.close_after = False
         self.client_full = False  # the client does not read
@@ -50,7 +54,7 @@ class Connection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(HIGH_WATER)
         self._hosted.add(self)
         if self.gateway.enter(self):
-            self.deadline = self.gateway.now() + self.gateway.settings.header_timeout_seconds
+            self.deadline = self.gateway.now() + self.gateway.bounds.header
         else:
             self.reject(Refused(503, "there are too many connections"))
 
@@ -91,8 +95,8 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def write(self, data: bytes) -> None:
-        """A part of the answer; the next one has `stall_timeout_seconds`."""
-        self.deadline = self.gateway.now() + self.gateway.settings.stall_timeout_seconds
+        """A part of the answer; the next one has `bounds.stall`."""
+        self.deadline = self.gateway.now() + self.gateway.bounds.stall
         self.write_raw(data)
 
     def write_raw(self, data: bytes) -> None:
@@ -100,17 +104,16 @@ class Connection(asyncio.Protocol):
         if data and self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
 
-    def await_head(self) -> None:
+    def await_head(self, now: float) -> None:
         """Wait for the next request."""
-        settings = self.gateway.settings
-        self.state = State.HEAD
-        wait = settings.header_timeout_seconds if self.buffer else settings.idle_timeout_seconds
-        self.deadline = self.gateway.now() + wait
+        bounds = self.gateway.bounds
+        self.state = HEAD
+        self.deadline = now + (bounds.header if self.buffer else bounds.idle)
 
     def linger(self) -> None:
         """Say no more, read and discard for a while: closing at once would reset the connection under our answer."""
         assert self.transport is not None
-        self.state = State.LINGER
+        self.state = LINGER
         self.buffer = b""
         self.deadline = self.gateway.now() + LINGER_SECONDS
         self.release()
@@ -119,7 +122,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close when all is written, or after a while."""
-        self.state = State.LINGER
+        self.state = LINGER
         self.deadline = self.gateway.now() + LINGER_SECONDS
         if self.transport is not None:
             self.transport.close()

@@ -11,7 +11,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from api_gateway import metrics
-from api_gateway.connection import HIGH_WATER, Connection, State
+from api_gateway.connection import ANSWER, BODY, HEAD, HIGH_WATER, LINGER, PAGE, Connection
 from api_gateway.exchange import Exchange
 from api_gateway.fields import Fields
 from api_gateway.grammar import Head
@@ -54,11 +54,11 @@ class Downstream(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the client; after the last word they are thrown away."""
-        if self.state is State.LINGER:
+        if self.state is LINGER:
             return
         self.buffer = self.buffer + data if self.buffer else data
         self._advance()
-        if len(self.buffer) > HIGH_WATER and self.state is not State.HEAD:
+        if self.buffer and len(self.buffer) > HIGH_WATER and self.state is not HEAD:
             self.hold()
 
     def _advance(self) -> None:
@@ -67,9 +67,9 @@ class Downstream(Connection):
         self._advancing = True
         going = True
         while going and self.buffer:
-            if self.state is State.HEAD and not self.client_full:
+            if self.state is HEAD and not self.client_full:
                 going = self._take_head()
-            elif self.state is State.BODY:
+            elif self.state is BODY:
                 going = self._take_body()
             else:
                 going = False
@@ -84,7 +84,7 @@ class Downstream(Connection):
             return False
         if found is None:
             if not started:
-                self.deadline = self.gateway.now() + self.gateway.settings.header_timeout_seconds
+                self.deadline = self.gateway.now() + self.gateway.bounds.header
             return False
         head, fields, end = found
         self.buffer = self.buffer[end:]
@@ -93,16 +93,16 @@ class Downstream(Connection):
 
     def _begin(self, head: Head, fields: Fields) -> None:
         gateway = self.gateway
-        limit = gateway.settings.max_body_bytes
+        limit = gateway.bounds.body_bytes
         self.minor = head.minor
         self.close_after = fields.close is True or head.minor == 0
         exchange = self._exchange = Exchange(gateway, self, head, fields)
         if exchange.whole:
-            self.state = State.ANSWER
+            self.state = ANSWER
             self.deadline = exchange.started + exchange.patience
         else:
-            self.state = State.BODY
-            self.deadline = exchange.started + gateway.settings.body_timeout_seconds
+            self.state = BODY
+            self.deadline = exchange.started + gateway.bounds.body
             self._upload = Upload(fields, limit)
             if fields.length is not None and fields.length > limit:
                 exchange.refuse(PayloadTooLarge(limit))
@@ -121,7 +121,7 @@ class Downstream(Connection):
         if payload or upload.done:
             exchange.send_body(payload, upload.done)
         if upload.done:
-            self.state = State.ANSWER
+            self.state = ANSWER
             self.deadline = self.gateway.now() + exchange.patience
         return True
 
@@ -157,7 +157,7 @@ class Downstream(Connection):
     def resume_writing(self) -> None:
         """Go on, with the next request if this one is over."""
         self.client_full = False
-        self.deadline = self.gateway.now() + self.gateway.settings.stall_timeout_seconds
+        self.deadline = self.gateway.now() + self.gateway.bounds.stall
         if self._page is not None:
             self._page.resume_writing()
         if self._exchange is not None:
@@ -167,21 +167,21 @@ class Downstream(Connection):
 
     # ends
 
-    def exchange_over(self) -> None:
+    def exchange_over(self, now: float) -> None:
         """The answer is complete: the next request, or the end."""
-        unfinished = self.state is State.BODY or bool(self.buffer)
+        unfinished = self.state is BODY or bool(self.buffer)
         self._exchange = self._upload = None
-        if self.transport is None or self.state is State.LINGER:
+        if self.transport is None or self.state is LINGER:
             return
         if not self.closing:
-            self._next()
+            self._next(now)
         elif unfinished:
             self.linger()
         else:
             self.close()
 
-    def _next(self) -> None:
-        self.await_head()
+    def _next(self, now: float) -> None:
+        self.await_head(now)
         self._service_full = False
         if self.held:
             self.release()
@@ -191,7 +191,7 @@ class Downstream(Connection):
     def reject(self, error: PlatformError) -> None:
         """Answer what was no request, and close."""
         self.close_after = True
-        self.state = State.BODY  # whatever follows is no request either
+        self.state = BODY  # whatever follows is no request either
         Exchange.of_nobody(self.gateway, self).refuse(error)
 
     def ended(self, exc: Exception | None) -> None:
@@ -205,9 +205,9 @@ class Downstream(Connection):
     def shutdown(self) -> None:
         """uvicorn is ending: idle connections close, the others after their answer."""
         self.close_after = True
-        if self.state is State.PAGE and self._page is not None:
+        if self.state is PAGE and self._page is not None:
             self._page.shutdown()
-        elif self.state is State.HEAD:
+        elif self.state is HEAD:
             self.close()
 
     def expire(self) -> None:
@@ -215,9 +215,9 @@ class Downstream(Connection):
         metrics.CONNECTIONS["timed_out"] += 1
         if self._exchange is not None:
             self._exchange.expire()
-        elif self.state is State.HEAD and self.buffer and not self.client_full:
+        elif self.state is HEAD and self.buffer and not self.client_full:
             self.reject(Refused(408, "the request did not arrive in time"))
-        elif self.state is State.HEAD and not self.client_full:
+        elif self.state is HEAD and not self.client_full:
             self.close()
         else:
             self.abort()
@@ -228,8 +228,8 @@ class Downstream(Connection):
         """Let uvicorn's protocol answer."""
         assert self.transport is not None
         self._exchange = self._upload = None
-        self.state = State.PAGE
-        self.deadline = self.gateway.now() + self.gateway.settings.stall_timeout_seconds
+        self.state = PAGE
+        self.deadline = self.gateway.now() + self.gateway.bounds.stall
         if self._page is None:
             self._page = OwnPage(self, *self._hosting)
             self._page.connection_made(self.transport)
@@ -238,4 +238,4 @@ class Downstream(Connection):
     def page_over(self) -> None:
         """It has answered."""
         if self.transport is not None and not self.transport.is_closing():
-            self._next()
+            self._next(self.gateway.now())

@@ -250,5 +250,5 @@ class Exchange:
         if self._pool is not None:
             self._pool.settle(self._ticket, blame)
             upstream, self._pool = self._pool.name, None
-        self._gateway.record(self, upstream)
-        self.client.exchange_over()
+        now = self._gateway.record(self, upstream)
+        self.client.exchange_over(now)

@@ -11,6 +11,7 @@ from chassis.http import Draining
 
 from api_gateway.accesslog import AccessLog
 from api_gateway.admission import Admission, Tokens
+from api_gateway.bounds import Bounds
 from api_gateway.connection import Connection
 from api_gateway.cors import Cors
 from api_gateway.exchange import Exchange
@@ -38,6 +39,7 @@ class Gateway:
         self, settings: Settings, link: RedisLink, tokens: Tokens, permissions: Mapping[str, frozenset[str]]
     ) -> None:
         self.settings = settings
+        self.bounds = Bounds(settings)
         self.routes = RouteTable()
         self.trust = Trust(settings.trusted_proxies)
         self.cors = Cors(settings.cors_allowed_origins)
@@ -105,7 +107,7 @@ class Gateway:
         """Seconds until an answer has to begin."""
         if route is None:
             return OWN_PAGE_SECONDS
-        return self.settings.upstream_timeout_seconds or route.timeout
+        return self.bounds.upstream or route.timeout
 
     def request_head(self, exchange: Exchange) -> bytes:
         """The head of a request for its service."""
@@ -131,12 +133,14 @@ class Gateway:
         made = fields.onward[route] = onward(fields, route, self.pools[route.upstream].authority, about, prefix)
         return made
 
-    def record(self, exchange: Exchange, upstream: str) -> None:
-        """Count and log an exchange that is over."""
-        seconds = self.now() - exchange.started
+    def record(self, exchange: Exchange, upstream: str) -> float:
+        """Count and log an exchange that is over; answers what time it is."""
+        now = self.now()
+        seconds = now - exchange.started
         stats(exchange.label).count(exchange.method, exchange.status, seconds)
         if self._log is not None:
             self._log.write(exchange, seconds, upstream)
+        return now
 
     def _sweep(self) -> None:
         now = self.now()

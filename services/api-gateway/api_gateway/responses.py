@@ -54,7 +54,10 @@ def parse_response(raw: bytes) -> Response:
     kept = []
     named: set[bytes] = set()
     for line in block.split(b"\r\n"):
-        read = _READERS.get(line[: line.find(b":")].lower())
+        name = line[: line.find(b":")].lower()
+        if name in _DROPPED:
+            continue
+        read = _READERS.get(name)
         if read is None or read(response, line, named):
             kept.append(line)
     if named:
@@ -63,10 +66,6 @@ def parse_response(raw: bytes) -> Response:
         raise Refused(502, "the service's answer has two lengths")
     response.fields = b"\r\n".join(kept)
     return response
-
-
-def _drop(_: Response, __: bytes, ___: set[bytes]) -> bool:
-    return False
 
 
 def _value(line: bytes) -> bytes:
@@ -103,7 +102,7 @@ def _connection(response: Response, line: bytes, named: set[bytes]) -> bool:
 
 
 # whether the line is passed on; what has no reader is
-_READERS: dict[bytes, Callable[[Response, bytes, set[bytes]], bool]] = dict.fromkeys(_DROPPED, _drop) | {
+_READERS: dict[bytes, Callable[[Response, bytes, set[bytes]], bool]] = {
     b"date": _date,
     b"content-length": _content_length,
     b"transfer-encoding": _transfer_encoding,

@@ -3,6 +3,7 @@
 Paths are prefixes of whole segments; a service's `/actuator` is behind none of them.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -59,22 +60,21 @@ ROUTES = (
 
 
 class RouteTable:
-    """Finds the route of a path by its first one or two segments."""
+    """Finds the route of a path."""
 
     def __init__(self, routes: tuple[Route, ...] = ROUTES) -> None:
         self._routes = {route.path.encode(): route for route in routes}
         self._own = frozenset(page.encode() for page in OWN_PAGES)
+        paths = b"|".join(re.escape(path) for path in sorted(self._routes, key=len, reverse=True))
+        self._pattern = re.compile(rb"(%b)(?:/|$)" % paths)
 
     def find(self, path: bytes) -> Route | None:
         """The route, or None."""
-        first = path.find(b"/", 1)
-        if first < 0:
-            return self._routes.get(path)
-        route = self._routes.get(path[:first])
-        if route is None:
-            second = path.find(b"/", first + 1)
-            route = self._routes.get(path if second < 0 else path[:second])
-        return None if route is not None and route.exact and len(path) != len(route.path) else route
+        matched = self._pattern.match(path)
+        if matched is None:
+            return None
+        route = self._routes[matched[1]]
+        return None if route.exact and len(path) != len(route.path) else route
 
     def is_own(self, path: bytes) -> bool:
         """Whether the gateway answers this page itself."""

@@ -36,6 +36,10 @@ class State(StrEnum):
     HALF_OPEN = "half_open"
 
 
+# a member costs more to read from its class than a name does, and every call reads several
+_CLOSED, _OPEN, _HALF_OPEN = State.CLOSED, State.OPEN, State.HALF_OPEN
+
+
 class Breaker:
     """`async with breaker:` around a call; Rejected while open.
 
@@ -88,10 +92,10 @@ class Breaker:
 
     def admit(self) -> int:
         """Let a call in and answer its ticket for `settle`; raises Rejected."""
-        if self._state is State.OPEN and self._clock() >= self._until:
-            self._enter(State.HALF_OPEN)
-        trying = self._state is State.HALF_OPEN
-        if self._state is State.OPEN or (trying and self._trials >= self._half_open_calls):
+        if self._state is _OPEN and self._clock() >= self._until:
+            self._enter(_HALF_OPEN)
+        trying = self._state is _HALF_OPEN
+        if self._state is _OPEN or (trying and self._trials >= self._half_open_calls):
             self._calls["rejected"].inc()
             raise Rejected(self.name, retry_after=max(1, round(self._until - self._clock())))
         self._trials += trying
@@ -106,20 +110,21 @@ class Breaker:
         if ticket != self._era:
             return  # it began under another state, whose verdict has been given
         if not told:
-            self._trials -= self._state is State.HALF_OPEN
+            self._trials -= self._state is _HALF_OPEN
             return
         self._outcomes.append(failed)
-        self._judge()
+        if self._state is not _CLOSED or True in self._outcomes:
+            self._judge()
 
     def _judge(self) -> None:
         seen = len(self._outcomes)
-        enough = self._half_open_calls if self._state is State.HALF_OPEN else self._minimum_calls
+        enough = self._half_open_calls if self._state is _HALF_OPEN else self._minimum_calls
         if seen < enough:
             return
         if sum(self._outcomes) / seen >= self._failure_rate:
-            self._enter(State.OPEN)
-        elif self._state is State.HALF_OPEN:
-            self._enter(State.CLOSED)
+            self._enter(_OPEN)
+        elif self._state is _HALF_OPEN:
+            self._enter(_CLOSED)
 
     def _enter(self, state: State) -> None:
         self._state = state
