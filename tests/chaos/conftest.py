@@ -1,0 +1,16 @@
+"""One platform for all faults; the seed is printed, so that a failure can be repeated."""
+
+import os
+import random
+
+import pytest
+
+from tests.chaos.platform import Platform
+from tests.conftest import Stack
+
+
+@pytest.fixture(scope="session")
+def platform(stack: Stack) -> Platform:
+    seed = int(os.environ.get("CHAOS_SEED") or random.randrange(2**32))
+    print(f"CHAOS_SEED={seed}")
+    return Platform(stack, seed)
