@@ -150,6 +150,8 @@ def run(create: Callable[[], FastAPI]) -> None:
     app = create()
     settings: ServiceSettings = app.state.settings
     telemetry.configure(settings.service_name, settings.log_level)
+    for name in settings.placeholders():
+        log.warning("A PLACEHOLDER IS IN USE: anybody can know this secret", variable=name)
     if settings.debug_port is not None:
         _listen_for_debugger(settings.debug_port)
     config = uvicorn.Config(

@@ -135,17 +135,23 @@ class ServiceSettings(BaseSettings):
                 raise ValueError("lists networks such as 10.0.0.0/8") from None
         return value
 
+    def placeholders(self) -> list[str]:
+        """The variables whose secret is one that everybody knows."""
+        found = []
+        for field_name, field in type(self).model_fields.items():
+            secret = getattr(self, field_name)
+            unused = field_name == "jwt_secret" and getattr(self, "asymmetric", False)
+            if isinstance(secret, SecretStr) and secret.get_secret_value() in PLACEHOLDERS and not unused:
+                found.append(variable(field_name, field))
+        return found
+
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:
         if self.app_env == "production":
             if self.debug_port is not None:
                 raise ValueError("DEBUG_PORT is refused with APP_ENV=production")
-            for field_name, field in type(self).model_fields.items():
-                if field_name == "jwt_secret" and getattr(self, "asymmetric", False):
-                    continue
-                secret = getattr(self, field_name)
-                if isinstance(secret, SecretStr) and secret.get_secret_value() in PLACEHOLDERS:
-                    raise ValueError(f"{variable(field_name, field)} is a placeholder, refused with APP_ENV=production")
+            for name in self.placeholders():
+                raise ValueError(f"{name} is a placeholder, refused with APP_ENV=production")
         return self
 
 

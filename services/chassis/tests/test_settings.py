@@ -92,6 +92,12 @@ def test_production_refuses_placeholders_and_doors(change, named) -> None:
         Settings.from_environ(GOOD | change)
 
 
+@pytest.mark.contract("D10")
+def test_outside_production_placeholders_work_and_are_named_for_the_warning() -> None:
+    assert set(Settings.from_environ({}).placeholders()) == {"JWT_SECRET", "DATABASE_PASSWORD"}
+    assert Settings.from_environ(GOOD).placeholders() == []
+
+
 @pytest.mark.contract("V07")
 def test_defaults_depend_on_the_environment() -> None:
     assert Settings.from_environ({}).ddl_auto == "update"
