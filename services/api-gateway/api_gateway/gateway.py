@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 from chassis.actuator import Health
 from chassis.breaker import State
-from chassis.http import Draining
+from chassis.edge import Draining
 
 from api_gateway.accesslog import AccessLog
 from api_gateway.admission import Admission, Tokens

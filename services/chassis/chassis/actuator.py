@@ -10,8 +10,9 @@ from fastapi import APIRouter
 from prometheus_client import REGISTRY, Gauge, Histogram
 from starlette.responses import Response
 
+from chassis.edge import Draining
 from chassis.errors import NotFound
-from chassis.http import Draining, JsonResponse
+from chassis.http import JsonResponse
 from chassis.settings import ServiceSettings
 
 LAG = Histogram(

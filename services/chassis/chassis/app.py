@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from chassis import http, telemetry
+from chassis import edge, http, telemetry
 from chassis.actuator import Actuator, Health, Part, watch_loop
 from chassis.auth import TokenVerifier
 from chassis.errors import PlatformError
@@ -52,7 +52,7 @@ def create_app(
     attribute of `app.state`, where dependencies find it; `permissions` says what each role may do. An `http_protocol`
     among them is the protocol class that serves the application.
     """
-    draining = http.Draining()
+    draining = edge.Draining()
     parts = [*parts, *_keys(settings, (state or {}).get("tokens"))]
     running = [part for part in parts if part.role is None or part.role in settings.service_roles]
     actuator = Actuator(settings, running, draining)
@@ -79,8 +79,8 @@ def create_app(
     app.router.routes.extend(actuator.router().routes)
     if "prometheus" in settings.management_endpoints_web_exposure_include:
         Instrumentator().expose(app, endpoint="/actuator/prometheus", include_in_schema=False)
-    trusted = http.Networks(settings.trusted_proxies)
-    app.add_middleware(http.Edge, trusted=trusted, draining=draining, observe=_observe)
+    trusted = edge.Networks(settings.trusted_proxies)
+    app.add_middleware(edge.Edge, trusted=trusted, draining=draining, observe=_observe)
     return app
 
 
@@ -123,7 +123,7 @@ def _lifespan(parts: Sequence[Part], actuator: Actuator) -> Callable[[FastAPI], 
 class _Server(uvicorn.Server):
     """On SIGTERM: readiness goes down and answers ask for the connection to be closed, then the door closes."""
 
-    def __init__(self, config: uvicorn.Config, draining: http.Draining, seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, draining: edge.Draining, seconds: float) -> None:
         super().__init__(config)
         self._draining = draining
         self._seconds = seconds

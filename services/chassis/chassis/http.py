@@ -1,12 +1,6 @@
-"""HTTP as every service speaks it: JSON answers, problems, and the one middleware around each request.
+"""HTTP as every service speaks it: JSON answers, and problems (RFC 9457) for everything that goes wrong."""
 
-The middleware does in one pass what would otherwise be a stack of them: request id and trace context (in, out, into the
-logs), the body's limit and content type, HEAD as GET, the access line, and the answer to what nobody expected.
-"""
-
-import ipaddress
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -16,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import telemetry
 from chassis.errors import (
@@ -27,15 +20,11 @@ from chassis.errors import (
     PayloadTooLarge,
     PlatformError,
     Unauthenticated,
-    UnsupportedMediaType,
 )
 
 log = telemetry.logger(__name__)
 
 BODY_LIMIT = 1_048_576
-QUIET = ("/actuator/",)
-"""Paths whose successful answers leave no access line: probes would drown the rest."""
-
 _MESSAGES = {
     "missing": "is required",
     "string_too_short": "must not be blank",
@@ -173,162 +162,3 @@ def _message(error: Mapping[str, Any]) -> str:
     if kind.startswith(("greater_than", "less_than")):
         return "must be" + str(error["msg"]).removeprefix("Input should be")
     return _MESSAGES.get(kind, "is not valid")
-
-
-class Networks:
-    """The proxies that are believed."""
-
-    def __init__(self, networks: Iterable[str]) -> None:
-        self._networks = [ipaddress.ip_network(network, strict=False) for network in networks]
-        self._known: dict[str, bool] = {}
-
-    def __contains__(self, address: str) -> bool:
-        if not self._networks:
-            return False
-        if address not in self._known:
-            if len(self._known) > 10_000:
-                self._known.clear()
-            self._known[address] = self._listed(address)
-        return self._known[address]
-
-    def _listed(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._networks)
-
-
-class Draining:
-    """Whether the process is about to go: then every answer asks for the connection to be closed."""
-
-    def __init__(self) -> None:
-        self.now = False
-
-
-Observe = Callable[[str, str, int, float], None]
-"""Told of every request: method, route template ("none" when no route matched), status, seconds."""
-
-
-class Edge:
-    """The outermost middleware; pure ASGI."""
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        trusted: Networks,
-        draining: Draining,
-        observe: Observe,
-        body_limit: int = BODY_LIMIT,
-    ) -> None:
-        self._app = app
-        self._observe = observe
-        self._trusted = trusted
-        self._draining = draining
-        self._limit = body_limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        exchange = _Exchange(self._app, scope, receive, send, self._limit, self._draining)
-        await exchange.run(self._trusted, self._observe)
-
-
-class _Exchange:
-    """One request and its answer."""
-
-    __slots__ = ("_app", "_draining", "_head", "_ids", "_limit", "_read", "_receive", "_scope", "_send", "_status")
-
-    def __init__(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, limit: int, draining: Draining
-    ) -> None:
-        self._app = app
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._limit = limit
-        self._draining = draining
-        self._head = scope["method"] == "HEAD"
-        self._status = 0
-        self._read = 0
-
-    async def run(self, trusted: Networks, observe: Observe) -> None:
-        headers = {name: value for name, value in self._scope["headers"]}  # noqa: C416 - the last one wins
-        self._ids = telemetry.ids_from(_text(headers.get(b"x-request-id")), _text(headers.get(b"traceparent")))
-        token = telemetry.bind(self._ids)
-        started = time.perf_counter()
-        try:
-            self._scope.setdefault("state", {})["prefix"] = self._prefix(headers, trusted)
-            if self._head:
-                self._scope = {**self._scope, "method": "GET"}  # the server's own still says HEAD
-            refused = self._refuse(headers)
-            if refused:
-                await self._answer(refused)
-            else:
-                await self._app(self._scope, self._limited_receive, self._send_with_ids)
-        except Exception:
-            log.error("request failed", exc_info=True)
-            if self._status:
-                raise
-            await self._answer(PlatformError(500, "internal", "Internal Server Error", "something went wrong"))
-        finally:
-            self._tell(time.perf_counter() - started, observe)
-            telemetry.unbind(token)
-
-    def _prefix(self, headers: Mapping[bytes, bytes], trusted: Networks) -> str:
-        given = headers.get(b"x-forwarded-prefix")
-        client = self._scope.get("client")
-        if not given or not client or client[0] not in trusted:
-            return ""
-        return given.decode("latin-1").rstrip("/") if given.startswith(b"/") and len(given) <= 128 else ""
-
-    def _refuse(self, headers: Mapping[bytes, bytes]) -> PlatformError | None:
-        length = headers.get(b"content-length")
-        if length is None and b"transfer-encoding" not in headers:
-            return None
-        if length is not None and (not length.isdigit() or int(length) > self._limit):
-            return PayloadTooLarge(self._limit)
-        if self._scope["method"] in ("POST", "PUT", "PATCH") and length != b"0":
-            media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-            if media != b"application/json" and not (media.startswith(b"application/") and media.endswith(b"+json")):
-                return UnsupportedMediaType()
-        return None
-
-    async def _limited_receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._read += len(message.get("body", b""))
-            if self._read > self._limit:
-                raise HTTPException(413)
-        return message
-
-    async def _send_with_ids(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._status = message["status"]
-            headers = [*message.get("headers", ()), (b"x-request-id", self._ids.request_id.encode())]
-            if self._draining.now:
-                headers.append((b"connection", b"close"))
-            message = {**message, "headers": headers}
-        elif self._head:
-            message = {**message, "body": b""}
-        await self._send(message)
-
-    async def _answer(self, error: PlatformError) -> None:
-        instance = self._scope["state"]["prefix"] + self._scope["path"]
-        await problem_response(error, instance)(self._scope, self._receive, self._send_with_ids)
-
-    def _tell(self, seconds: float, observe: Observe) -> None:
-        if self._status < 400 and self._scope["path"].startswith(QUIET):
-            return
-        route = self._scope.get("route")
-        template = getattr(route, "path", "none")
-        method = "HEAD" if self._head else self._scope["method"]
-        observe(method if template != "none" else "any", template, self._status, seconds)
-        log.info("request", method=method, route=template, status=self._status, milliseconds=round(seconds * 1000, 2))
-
-
-def _text(value: bytes | None) -> str | None:
-    return value.decode("latin-1") if value is not None else None
