@@ -24,7 +24,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings,
         routers=[pages.router(settings.api_docs_enabled)],
         parts=[link, gateway],
-        state={"gateway": gateway, "http_protocol": partial(Downstream, gateway=gateway)},
+        state={"gateway": gateway, "tokens": tokens, "http_protocol": partial(Downstream, gateway=gateway)},
     )
     gateway.drain = app.state.draining
     app.add_middleware(pages.SecurityHeaders, lines=gateway.security.lines)

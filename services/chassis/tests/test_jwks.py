@@ -1,0 +1,72 @@
+"""With published keys, only the issuer can sign: the others fetch its public half, and keep it while it is away."""
+
+from typing import Annotated, Any
+
+import httpx2 as httpx
+import pytest
+from chassis.app import create_app
+from chassis.auth import Principal, Requires, TokenIssuer, TokenVerifier
+from chassis.settings import ServiceSettings, TokenSettings
+from chassis.testing import eventually, serve, token
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from fastapi import APIRouter
+
+
+class Settings(ServiceSettings, TokenSettings):
+    service_name = "jwks-test"
+
+
+def issuer() -> TokenIssuer:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return TokenIssuer(Settings.from_environ({}), private.decode())
+
+
+def publishing(jwks: dict[str, Any]) -> Any:
+    routes = APIRouter()
+
+    @routes.get("/.well-known/jwks.json")
+    async def keys() -> dict[str, Any]:
+        return jwks
+
+    return create_app(Settings.from_environ({}), routers=[routes])
+
+
+def guarded(jwks_url: str) -> Any:
+    routes = APIRouter()
+
+    @routes.get("/mine")
+    async def mine(who: Annotated[Principal, Requires()]) -> dict[str, str]:
+        return {"role": who.role}
+
+    settings = Settings.from_environ({"JWT_JWKS_URL": jwks_url})
+    return create_app(settings, routers=[routes], state={"tokens": TokenVerifier(settings)})
+
+
+@pytest.mark.contract("D10", "S06")
+async def test_published_keys_are_fetched_and_outlive_their_publisher() -> None:
+    signer = issuer()
+    good = {"Authorization": f"Bearer {signer.issue('a@example.com', 'USER')}"}
+    async with serve(publishing(signer.jwks)) as auth:
+        app = guarded(f"{auth}/.well-known/jwks.json")
+        serving = serve(app)
+        url = await serving.__aenter__()
+        client = httpx.AsyncClient(base_url=url)
+
+        async def accepted() -> bool:
+            return (await client.get("/mine", headers=good)).status_code == 200
+
+        await eventually(accepted)
+    try:
+        assert await accepted()
+        stranger = {"Authorization": f"Bearer {issuer().issue('a@example.com', 'ADMIN')}"}
+        hmac = {"Authorization": f"Bearer {token('ADMIN', secret='replace-me-secret')}"}
+        for bad in (stranger, hmac):
+            assert (await client.get("/mine", headers=bad)).status_code == 401
+        assert (await client.get("/actuator/health")).json()["components"]["jwks"]["status"] == "UP"
+    finally:
+        await client.aclose()
+        await serving.__aexit__(None, None, None)
