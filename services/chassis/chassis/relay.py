@@ -120,7 +120,7 @@ class Relay:
         return len(rows)
 
     async def _claim(self) -> None:
-        """Takes free shards from time to time; keeps a fair share where other relays are there too."""
+        """Takes every free shard from time to time: those that a relay lost are another's within CLAIM_SECONDS."""
         if time.monotonic() - self._claimed < CLAIM_SECONDS or len(self._shards) == SHARDS:
             return
         self._claimed = time.monotonic()
