@@ -22,7 +22,7 @@ CASES: dict[str, Callable[[World], Iterator[Ratio]]] = {
     "gateway": gateway.gateway,
 }
 RESULTS = Path(__file__).parent / "results"
-console = Console()
+console = Console(width=max(160, Console().width))
 
 
 def main(names: list[str]) -> int:

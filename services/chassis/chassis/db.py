@@ -180,6 +180,9 @@ class Database:
         )
         with _errors():
             await self._pool
+        # Asked when somebody scrapes: both walk over all connections.
+        SIZE.labels(self._label).set_function(lambda: self._pool.get_size() if self._pool is not None else 0)
+        IN_USE.labels(self._label).set_function(self._in_use)
 
     async def stop(self) -> None:
         """Closes every connection; those in use get a moment."""
@@ -247,7 +250,6 @@ class Database:
             TIMEOUTS.labels(self._label).inc()
             raise
         WAIT.labels(self._label).observe(time.perf_counter() - started)
-        self._count()
         return connection
 
     async def release(self, connection: Any, *, broken: bool = False) -> None:
@@ -259,11 +261,9 @@ class Database:
                 await self._pool.release(connection)
             except _TROUBLE:
                 connection.terminate()
-            self._count()
 
-    def _count(self) -> None:
-        SIZE.labels(self._label).set(self._pool.get_size())
-        IN_USE.labels(self._label).set(self._pool.get_size() - self._pool.get_idle_size())
+    def _in_use(self) -> int:
+        return self._pool.get_size() - self._pool.get_idle_size() if self._pool is not None else 0
 
     async def _read(self, statement: Statement, method: str, values: Mapping[str, Any]) -> Any:
         connection, broken = await self.acquire(), False

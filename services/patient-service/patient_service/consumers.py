@@ -24,7 +24,8 @@ def handlers(cache: Cache) -> dict[str, Handler]:
     async def billing_account(event: Received, tx: Transaction) -> None:
         """`billing.account.created` makes the patient ACTIVE; requests are our own voice."""
         if event.type == "billing.account.created":
-            await service.activate(tx, cache, BillingAccountCreatedData.model_validate(event.data).patient_id)
+            created = BillingAccountCreatedData.model_validate(event.data)
+            await service.activate(tx, cache, [created.patient_id])
 
     return {
         topics.PATIENT_UPDATED.name: patient_changed,

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from chassis import rpc, telemetry
 from chassis.actuator import Health
@@ -20,6 +21,7 @@ log = telemetry.logger(__name__)
 
 CALLS_AT_ONCE = 32
 SWEPT_AT_ONCE = 200
+SETTLE_SECONDS = 0.02
 
 
 class Provisioning:
@@ -37,6 +39,9 @@ class Provisioning:
         self._bulkhead = Bulkhead("billing", CALLS_AT_ONCE)
         self._retry = Retry("billing")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._opened: list[UUID] = []
+        self._refused: list[Any] = []
+        self._settling: asyncio.Task[None] | None = None
         self._channel: Any = None
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -75,9 +80,10 @@ class Provisioning:
                 await self._retry(lambda: self._call(row))
         except PlatformError as error:
             log.warning("billing cannot be called, asking by event", patient_id=str(row["id"]), error=error.slug)
-            await self._fall_back(row)
+            self._refused.append(row)
         else:
-            await self._activate(row)
+            self._opened.append(row["id"])
+        self._settle()
 
     async def _call(self, row: Any) -> None:
         request = CreateAccountRequest(patientId=str(row["id"]), email=row["email"], name=row["name"])
@@ -86,19 +92,26 @@ class Provisioning:
                 self._stub.CreateAccount, request, what="billing", within=self._settings.billing_timeout_seconds
             )
 
-    async def _activate(self, row: Any) -> None:
-        try:
-            async with self._database.transaction(tolerant=True) as tx:
-                await service.activate(tx, self._cache, row["id"])
-        except Unavailable:
-            log.warning("the sweeper will find it", patient_id=str(row["id"]))
+    def _settle(self) -> None:
+        """What comes back within a moment is written in one transaction: creates in a burst must not pay twice."""
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.create_task(self._settle_soon(), name="billing answers")
+            self._tasks.add(self._settling)
+            self._settling.add_done_callback(self._tasks.discard)
 
-    async def _fall_back(self, row: Any) -> None:
-        try:
-            async with self._database.transaction(tolerant=True) as tx:
-                await service.request_account(tx, row)
-        except Unavailable:
-            log.warning("the sweeper will find it", patient_id=str(row["id"]))
+    async def _settle_soon(self) -> None:
+        while self._opened or self._refused:
+            await asyncio.sleep(SETTLE_SECONDS)
+            opened, self._opened = self._opened, []
+            refused, self._refused = self._refused, []
+            try:
+                async with self._database.transaction(tolerant=True) as tx:
+                    if opened:
+                        await service.activate(tx, self._cache, opened)
+                    if refused:
+                        await service.request_accounts(tx, refused)
+            except Unavailable:
+                log.warning("the sweeper will find them", count=len(opened) + len(refused))
 
     async def _sweep(self) -> None:
         every = self._settings.billing_sweep_seconds

@@ -24,4 +24,4 @@ async def seed(tx: Transaction) -> None:
     for number, (name, email, address, born, phone, gender) in enumerate(_PEOPLE):
         person = PatientCreate(name=name, email=email, address=address, date_of_birth=born, phone=phone, gender=gender)
         row = await service.register_patient(tx, person, lambda _: None, id=UUID(int=_FIRST.int + number))
-        await service.request_account(tx, row)
+        await service.request_accounts(tx, [row])

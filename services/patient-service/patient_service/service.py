@@ -1,6 +1,6 @@
 """Writes, and the rules they keep."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +27,12 @@ log = telemetry.logger(__name__)
 _TAKEN = {UNIQUE_EMAIL: "email"}
 _EDITED = ("name", "name_key", "email", "email_key", "phone", "gender", "address", "date_of_birth", "updated_at")
 
+
+def _pending_among() -> sa.ColumnElement[bool]:
+    ids = sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid))
+    return (patient.c.id == sa.any_(ids)) & (patient.c.billing_status == PENDING)
+
+
 _INSERT = Statement(sa.insert(patient).returning(*patient.c), conflicts=_TAKEN)
 _LOCK = Statement(sa.select(patient.c.version).where(patient.c.id == sa.bindparam("id")).with_for_update())
 _UPDATE = Statement(
@@ -38,9 +44,7 @@ _UPDATE = Statement(
 )
 _DELETE = Statement(sa.delete(patient).where(patient.c.id == sa.bindparam("id")).returning(patient.c.version))
 _ACTIVATE = Statement(
-    sa.update(patient)
-    .where(patient.c.id == sa.bindparam("patient_id"), patient.c.billing_status == PENDING)
-    .values(billing_status=sa.bindparam("status"))
+    sa.update(patient).where(_pending_among()).values(billing_status=sa.bindparam("status")).returning(patient.c.id)
 )
 _OVERDUE = Statement(
     sa.select(patient)
@@ -53,9 +57,7 @@ _OVERDUE = Statement(
     .with_for_update(skip_locked=True)
 )
 _REQUESTED = Statement(
-    sa.update(patient)
-    .where(patient.c.id == sa.bindparam("patient_id"), patient.c.billing_status == PENDING)
-    .values(billing_requested_at=sa.bindparam("at"))
+    sa.update(patient).where(_pending_among()).values(billing_requested_at=sa.bindparam("at")).returning(patient.c.id)
 )
 
 Provision = Callable[[Any], None]
@@ -136,34 +138,39 @@ async def delete_patient(tx: Transaction, cache: Cache, id: UUID, condition: Con
     log.info("patient deleted", patient_id=str(id), version=version)
 
 
-async def activate(tx: Transaction, cache: Cache, id: UUID) -> None:
-    """The billing account exists: PENDING becomes ACTIVE. No new version and no event; only the cache is told."""
-    if await tx.execute(_ACTIVATE, patient_id=id, status=ACTIVE):
-        tx.after_commit(_evicting(cache, id))
-        log.info("billing account active", patient_id=str(id))
+async def activate(tx: Transaction, cache: Cache, ids: Sequence[UUID]) -> None:
+    """Their billing accounts exist: PENDING becomes ACTIVE. No new version and no event; only the cache is told."""
+    for row in await tx.fetch_all(_ACTIVATE, ids=list(ids), status=ACTIVE):
+        tx.after_commit(_evicting(cache, row["id"]))
+        log.info("billing account active", patient_id=str(row["id"]))
 
 
-async def request_account(tx: Transaction, row: Any) -> None:
-    """Asks billing for the account by event, because it could not be called."""
-    if await tx.execute(_REQUESTED, patient_id=row["id"], at=datetime.now(UTC)):
-        wanted = BillingAccountRequestedData(patient_id=row["id"], name=row["name"], email=row["email"])
-        event = Event(
-            type="billing.account.requested",
-            topic=topics.BILLING_ACCOUNT.name,
-            key=str(row["id"]),
-            aggregate_type="patient",
-            aggregate_id=row["id"],
-            aggregate_version=row["version"],
-            data=wanted.model_dump(mode="json", by_alias=True),
-        )
-        await outbox.publish(tx, event)
+async def request_accounts(tx: Transaction, rows: Sequence[Any]) -> None:
+    """Asks billing for the accounts by event, because it could not be called."""
+    ids = [row["id"] for row in rows]
+    pending = {row["id"] for row in await tx.fetch_all(_REQUESTED, ids=ids, at=datetime.now(UTC))}
+    for row in rows:
+        if row["id"] in pending:
+            await outbox.publish(tx, _request(row))
+
+
+def _request(row: Any) -> Event:
+    wanted = BillingAccountRequestedData(patient_id=row["id"], name=row["name"], email=row["email"])
+    return Event(
+        type="billing.account.requested",
+        topic=topics.BILLING_ACCOUNT.name,
+        key=str(row["id"]),
+        aggregate_type="patient",
+        aggregate_id=row["id"],
+        aggregate_version=row["version"],
+        data=wanted.model_dump(mode="json", by_alias=True),
+    )
 
 
 async def request_overdue_accounts(tx: Transaction, before: datetime, limit: int) -> int:
     """Asks again for the accounts of patients that are PENDING since before then; how many."""
     rows = await tx.fetch_all(_OVERDUE, before=before, limit=limit)
-    for row in rows:
-        await request_account(tx, row)
+    await request_accounts(tx, rows)
     return len(rows)
 
 
