@@ -36,6 +36,7 @@ Callback = Callable[[], Awaitable[None]]
 
 _TROUBLE = (
     OSError,  # refused, reset, and TimeoutError
+    EOFError,  # the server died in the middle of a sentence
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -312,8 +313,13 @@ class _errors:
         if isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name in self._conflicts:
             field = self._conflicts[error.constraint_name]
             raise Conflict(f"{field} is already taken", field) from None
-        if isinstance(error, _TROUBLE):
+        if isinstance(error, _TROUBLE) or _is_closed_transport(error):
             raise Unavailable("database") from error
+
+
+def _is_closed_transport(error: BaseException | None) -> bool:
+    """What uvloop says of a connection that the server closed before it was written to."""
+    return isinstance(error, RuntimeError) and "the handler is closed" in str(error)
 
 
 async def _run(statement: Statement, method: Callable[..., Awaitable[Any]], values: Mapping[str, Any]) -> Any:
