@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID, SafeUUID
@@ -255,13 +255,12 @@ class Database:
 
     async def release(self, connection: Any, *, broken: bool = False) -> None:
         """Gives it back; a broken one is dropped, and the pool opens another."""
-        if broken:
-            connection.terminate()
-        if self._pool is not None:
-            try:
-                await self._pool.release(connection)
-            except _TROUBLE:
+        # The pool may have taken a dead connection back by itself; then every word to it is refused.
+        with suppress(*_TROUBLE):
+            if broken:
                 connection.terminate()
+            if self._pool is not None:
+                await self._pool.release(connection)
 
     def _in_use(self) -> int:
         return self._pool.get_size() - self._pool.get_idle_size() if self._pool is not None else 0
