@@ -1,0 +1,1 @@
+"""The operator: observes a HealthcarePlatform and its objects, plans, and applies."""
