@@ -22,11 +22,12 @@ from chassis.cache import Cache
 from chassis.db import Database, Statement, Transaction
 from chassis.errors import Poison
 from chassis.received import Received, read
+from chassis.topiclog import TopicLog
 from healthcare_contracts import topics
 from healthcare_contracts.events import PatientData
 
 from hpctl.environment import environment
-from hpctl.kafka import Log, connected
+from hpctl.kafka import connected
 from hpctl.layout import Layout, service_named
 from hpctl.report import console
 
@@ -88,7 +89,7 @@ async def _renew(tx: Transaction, event: Received, newest: dict[UUID, int], tall
         tally.renewed += 1
 
 
-async def _newest(log: Log, tally: Tally) -> dict[UUID, int]:
+async def _newest(log: TopicLog, tally: Tally) -> dict[UUID, int]:
     """The newest version of each patient that was created or updated."""
     newest: dict[UUID, int] = {}
     for topic in (topics.PATIENT_CREATED.name, topics.PATIENT_UPDATED.name):
@@ -102,7 +103,7 @@ def _version(event: Received, patient: PatientData) -> int:
     return patient.version if patient.version is not None else int(event.type != topics.PATIENT_CREATED.name)
 
 
-async def _events(log: Log, topic: str, tally: Tally) -> AsyncIterator[Received]:
+async def _events(log: TopicLog, topic: str, tally: Tally) -> AsyncIterator[Received]:
     """What the topic holds at this moment; later events are the live consumer's."""
     for partition, (first, end) in (await log.bounds(topic)).items():
         async for record in log.read(partition, first, end):

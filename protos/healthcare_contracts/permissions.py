@@ -5,7 +5,7 @@ ADMIN = "ADMIN"
 
 _USER = frozenset({"patients:read", "patients:write", "appointments:read", "appointments:write"})
 _ADMIN_ONLY = frozenset(
-    {"patients:delete", "analytics:read", "billing:read", "dead-letters:replay", "users:register-admin"}
+    {"patients:delete", "analytics:read", "billing:read", "ops:read", "ops:write", "users:register-admin"}
 )
 
 ROLES: dict[str, frozenset[str]] = {USER: _USER, ADMIN: _USER | _ADMIN_ONLY}

@@ -24,6 +24,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings,
         routers=[pages.router(settings.api_docs_enabled)],
         parts=[link, gateway],
+        permissions=ROLES,
         state={"gateway": gateway, "tokens": tokens, "http_protocol": partial(Downstream, gateway=gateway)},
     )
     gateway.drain = app.state.draining

@@ -89,6 +89,11 @@ class Actuator:
 
     async def health(self) -> Response:
         """`{status, components: {name: {status, details}}}`; 503 only when a critical part is down."""
+        up, components = await self.components()
+        return JsonResponse({"status": _word(up), "components": components}, 200 if up else 503)
+
+    async def components(self) -> tuple[bool, dict[str, dict[str, Any]]]:
+        """Whether all critical parts are up, and `{name: {status, details}}` of every part."""
         found = await asyncio.gather(*(_ask(part) for part in self._parts))
         pairs = list(zip(self._parts, found, strict=True))
         up = all(health.up for part, health in pairs if part.critical)
@@ -96,7 +101,7 @@ class Actuator:
             part.name: {"status": _word(health.up), **({"details": health.details} if health.details else {})}
             for part, health in pairs
         }
-        return JsonResponse({"status": _word(up), "components": components}, 200 if up else 503)
+        return up, components
 
     async def live(self) -> Response:
         """DOWN only when the process itself is stuck; nothing outside it counts."""

@@ -17,11 +17,12 @@ from prometheus_client import Counter, Histogram
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from chassis import edge, http, telemetry
+from chassis import edge, http, ops, telemetry
 from chassis.actuator import Actuator, Health, Part, watch_loop
 from chassis.auth import TokenVerifier
 from chassis.errors import PlatformError
 from chassis.jwks import Jwks
+from chassis.ring import Ring
 from chassis.settings import ConfigurationError, ServiceSettings
 
 __all__ = ["Health", "Part", "create_app", "main", "run"]
@@ -56,13 +57,14 @@ def create_app(
     parts = [*parts, *_keys(settings, (state or {}).get("tokens"))]
     running = [part for part in parts if part.role is None or part.role in settings.service_roles]
     actuator = Actuator(settings, running, draining)
+    operations = ops.Ops(settings, running, actuator)
     app = FastAPI(
         title=settings.service_name,
         version=settings.app_version,
         docs_url="/docs" if settings.docs_enabled else None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(running, actuator),
+        lifespan=_lifespan(running, actuator, operations.ring),
         exception_handlers={
             PlatformError: http.on_platform_error,
             HTTPException: http.on_http_error,
@@ -70,13 +72,19 @@ def create_app(
         },
         telemetry={"tracing": False},
     )
-    for name, value in {"settings": settings, "draining": draining, "parts": parts, **(state or {})}.items():
+    for name, value in {
+        "settings": settings,
+        "draining": draining,
+        "parts": parts,
+        "ops": operations,
+        **(state or {}),
+    }.items():
         setattr(app.state, name, value)
     app.state.permissions = permissions or {}
     # Flat, and the service's own first: an included router is matched as a whole, again for every request.
     mine = [route for router in routers for route in router.routes] if "api" in settings.service_roles else []
     app.router.routes[:0] = mine
-    app.router.routes.extend(actuator.router().routes)
+    app.router.routes.extend([*actuator.router().routes, *operations.router().routes])
     if "prometheus" in settings.management_endpoints_web_exposure_include:
         Instrumentator().expose(app, endpoint="/actuator/prometheus", include_in_schema=False)
     trusted = edge.Networks(settings.trusted_proxies)
@@ -101,7 +109,7 @@ def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(method, route, str(status)), SECONDS.labels(method, route)
 
 
-def _lifespan(parts: Sequence[Part], actuator: Actuator) -> Callable[[FastAPI], Any]:
+def _lifespan(parts: Sequence[Part], actuator: Actuator, ring: Ring) -> Callable[[FastAPI], Any]:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
@@ -110,6 +118,8 @@ def _lifespan(parts: Sequence[Part], actuator: Actuator) -> Callable[[FastAPI], 
                 stack.push_async_callback(part.stop)
             watching = asyncio.create_task(watch_loop(), name="event loop watch")
             stack.callback(watching.cancel)
+            remembering = asyncio.create_task(ring.run(), name="ring of the last minutes")
+            stack.callback(remembering.cancel)
             actuator.started = True
             # What start-up made stays for ever: collecting it again and again costs tens of milliseconds each time.
             gc.collect()

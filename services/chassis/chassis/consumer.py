@@ -83,6 +83,11 @@ class Consumer:
         """
         self._handlers |= {topic: (handler, inbox) for topic, handler in handlers.items()}
 
+    @property
+    def dead_letter_topics(self) -> frozenset[str]:
+        """Where this group's dead letters are; names on the wire."""
+        return frozenset(self._prefix + topic_of(topic, self._group) for topic in self._handlers)
+
     async def start(self) -> None:
         """Join the group in the background: a service starts, and stays up, without its broker."""
         self._task = asyncio.create_task(self._run(), name=f"consumer {self._group}")

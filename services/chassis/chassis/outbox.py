@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from chassis import telemetry
+from chassis import recent, telemetry
 from chassis.db import Statement, Transaction
 from chassis.events import Event
 
@@ -65,6 +65,7 @@ async def publish(tx: Transaction, event: Event) -> None:
     waking = waker(tx.database)
 
     async def wake() -> None:
+        recent.remember(tx.database, event)
         waking.set()
 
     tx.after_commit(wake)

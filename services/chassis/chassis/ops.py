@@ -1,0 +1,204 @@
+"""What an operator asks a service: how it does, and what became of messages that nobody could handle.
+
+`/ops` is for ADMINs and never on a gateway's route table; the console and `hpctl` ask the services themselves. It
+answers for one process: of several replicas, for the one that was reached.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
+
+from aiokafka.errors import KafkaError
+from fastapi import APIRouter, Request
+from prometheus_client import REGISTRY
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from chassis import recent, telemetry
+from chassis.actuator import Actuator, Part
+from chassis.auth import Principal, Requires, allows
+from chassis.deadletterlog import EVERYTHING, DeadLetterLog
+from chassis.errors import Unavailable
+from chassis.http import JsonResponse
+from chassis.ring import QUANTILES, SLOT_SECONDS, Ring, Span
+from chassis.settings import ServiceSettings
+
+log = telemetry.logger(__name__)
+
+READ = "ops:read"
+WRITE = "ops:write"
+GAUGES = ("circuit_breaker_state", "consumer_lag", "outbox_messages", "outbox_oldest_seconds")
+MOST_SHOWN = 200
+CHARTED = 12
+ASK_SECONDS = 5.0
+WORK_SECONDS = 60.0
+
+Answer = TypeVar("Answer")
+Reader = Annotated[Principal, Requires(READ)]
+Writer = Annotated[Principal, Requires(WRITE)]
+
+
+@runtime_checkable
+class Buries(Protocol):
+    """A part that has dead letters."""
+
+    @property
+    def dead_letter_topics(self) -> frozenset[str]:
+        """Where it puts them; names on the wire."""
+
+
+class Work(BaseModel):
+    """How much of a dead-letter topic to work off: the oldest `count`, none behind the offset `through`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    topic: str = Field(min_length=1, max_length=249)
+    count: int = Field(EVERYTHING, ge=1, le=EVERYTHING)
+    through: int | None = Field(None, ge=0)
+
+
+class Ops:
+    """Answers for one process; `ring` has to be kept running."""
+
+    def __init__(self, settings: ServiceSettings, parts: Sequence[Part], actuator: Actuator) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._actuator = actuator
+        self._began = time.time()
+        self.ring = Ring()
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(prefix="/ops", include_in_schema=False)
+        router.add_api_route("/summary", self._summary, methods=["GET"])
+        router.add_api_route("/dead-letters", self._dead_letters, methods=["GET"])
+        router.add_api_route("/dead-letters/{topic}", self._letters, methods=["GET"])
+        router.add_api_route("/dead-letters/{topic}/{partition}/{offset}", self._letter, methods=["GET"])
+        router.add_api_route("/replay", self._replay, methods=["POST"])
+        router.add_api_route("/discard", self._discard, methods=["POST"])
+        return router
+
+    async def summary(self) -> dict[str, Any]:
+        """Everything at once; see docs/console.md for the fields. Rates are per second, durations in seconds."""
+        up, components = await self._actuator.components()
+        slots = self.ring.slots()
+        gauges = _gauges()
+        return {
+            "service": self._settings.service_name,
+            "version": self._settings.app_version,
+            "at": time.time(),
+            "uptime": time.time() - self._began,
+            "up": up,
+            "roles": sorted(self._settings.service_roles),
+            "components": components,
+            "slotSeconds": SLOT_SECONDS,
+            "requests": _requests(slots),
+            "events": _events(slots),
+            "lag": [labels | {"behind": value} for labels, value in gauges["consumer_lag"]],
+            "outbox": _outbox(gauges) if self._part("relay") else None,
+            "breakers": [labels for labels, value in gauges["circuit_breaker_state"] if value],
+            "recent": [event for part in self._parts for event in recent.events(part)],
+        }
+
+    async def _summary(self, who: Reader) -> Response:
+        return JsonResponse(await self.summary())
+
+    async def _dead_letters(self, who: Reader) -> Response:
+        found = await _asked(self._log().counts()) if self._topics() else []
+        return JsonResponse({"content": found})
+
+    async def _letters(self, who: Reader, topic: str) -> Response:
+        letters = await _asked(self._log().letters(topic, MOST_SHOWN))
+        return JsonResponse({"content": [letter.described() for letter in letters]})
+
+    async def _letter(self, request: Request, who: Reader, topic: str, partition: int, offset: int) -> Response:
+        letter = await _asked(self._log().letter(topic, partition, offset))
+        if not allows(request, who, WRITE):
+            return JsonResponse(letter.described())
+        log.info("dead letter opened", topic=topic, partition=partition, offset=offset, by=who.token_id)
+        return JsonResponse(letter.opened())
+
+    async def _replay(self, who: Writer, work: Work) -> Response:
+        done = await _asked(self._log().replay(work.topic, work.count, work.through), WORK_SECONDS)
+        log.warning("dead letters replayed", topic=work.topic, count=done, by=who.token_id)
+        return JsonResponse({"replayed": done})
+
+    async def _discard(self, who: Writer, work: Work) -> Response:
+        done = await _asked(self._log().discard(work.topic, work.count, work.through), WORK_SECONDS)
+        log.warning("dead letters discarded", topic=work.topic, count=done, by=who.token_id)
+        return JsonResponse({"discarded": done})
+
+    def _log(self) -> DeadLetterLog:
+        return DeadLetterLog(getattr(self._settings, "kafka_bootstrap_servers", ""), self._topics())
+
+    def _topics(self) -> frozenset[str]:
+        return frozenset().union(*(part.dead_letter_topics for part in self._parts if isinstance(part, Buries)))
+
+    def _part(self, name: str) -> Part | None:
+        return next((part for part in self._parts if part.name == name), None)
+
+
+async def _asked(answer: Awaitable[Answer], within: float = ASK_SECONDS) -> Answer:
+    try:
+        async with asyncio.timeout(within):
+            return await answer
+    except (KafkaError, TimeoutError) as error:
+        raise Unavailable("kafka") from error
+
+
+def _gauges() -> dict[str, list[tuple[dict[str, str], float]]]:
+    found: dict[str, list[tuple[dict[str, str], float]]] = {name: [] for name in GAUGES}
+    for metric in REGISTRY.collect():
+        if metric.name in found:
+            found[metric.name] = [(dict(sample.labels), sample.value) for sample in metric.samples]
+    return found
+
+
+def _outbox(gauges: dict[str, list[tuple[dict[str, str], float]]]) -> dict[str, float]:
+    waiting, oldest = gauges["outbox_messages"], gauges["outbox_oldest_seconds"]
+    return {"waiting": waiting[0][1] if waiting else 0, "oldestSeconds": oldest[0][1] if oldest else 0}
+
+
+def _requests(slots: Sequence[Span]) -> dict[str, Any]:
+    """`{total, slots, routes}`: all routes together over the ring and by slot, and each route over the ring."""
+    whole = _whole(slots)
+    if whole is None:
+        return {"total": None, "slots": [], "routes": []}
+    routes = ({"route": route, **_traffic(whole, route)} for route in whole.keys("requests"))
+    busy = sorted((each for each in routes if each["count"]), key=lambda each: each["count"], reverse=True)
+    for route in busy[:CHARTED]:
+        route["slots"] = [slot.count("requests", route["route"]) for slot in slots]
+    return {"total": _traffic(whole), "slots": [_traffic(slot) for slot in slots], "routes": busy}
+
+
+def _traffic(span: Span, route: str | None = None) -> dict[str, Any]:
+    count = span.count("requests", route)
+    numbers = {name: span.count(name, route) for name in ("refused", "failed")}
+    quantiles = span.quantiles("latency", route) if count else dict.fromkeys(QUANTILES)
+    return {"at": span.later.at, "seconds": span.seconds, "count": count, **numbers, **quantiles}
+
+
+def _events(slots: Sequence[Span]) -> dict[str, Any]:
+    """`{slots, topics, age}`: events by slot, by topic over the ring, and how old they were when they took effect."""
+    whole = _whole(slots)
+    if whole is None:
+        return {"slots": [], "topics": [], "age": None}
+    kinds = ("published", "consumed", "dead")
+    topics = sorted({topic for kind in kinds for topic in whole.keys(kind)})
+    return {
+        "slots": [
+            {"at": slot.later.at, "seconds": slot.seconds, "age": slot.quantiles("age")["p95"]}
+            | {kind: slot.count(kind) for kind in kinds}
+            for slot in slots
+        ],
+        "topics": [
+            {"topic": topic, **{kind: whole.count(kind, topic) for kind in kinds}, **whole.quantiles("age", topic)}
+            for topic in topics
+        ],
+        "age": whole.quantiles("age"),
+    }
+
+
+def _whole(slots: Sequence[Span]) -> Span | None:
+    return Span(slots[0].earlier, slots[-1].later) if slots else None
