@@ -1,3 +1,3 @@
 """Pytest's door to the embedded servers: every suite of the workspace gets the same fixtures."""
 
-pytest_plugins = ["chassis.testing"]
+pytest_plugins = ["chassis.testing", "tests.cluster.plugin"]

