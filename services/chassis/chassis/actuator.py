@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from fastapi import APIRouter
-from prometheus_client import REGISTRY, Gauge, Histogram
+from prometheus_client import REGISTRY
 from starlette.responses import Response
 
 from chassis.edge import Draining
@@ -15,12 +15,6 @@ from chassis.errors import NotFound
 from chassis.http import JsonResponse
 from chassis.settings import ServiceSettings
 
-LAG = Histogram(
-    "event_loop_lag_seconds",
-    "How much later than asked the event loop ran a timer",
-    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
-)
-BUILD = Gauge("build_info", "1, labelled with what runs", ["service", "version", "python"])
 HEALTH_SECONDS = 2.0
 
 
@@ -71,7 +65,6 @@ class Actuator:
         self._parts = parts
         self._draining = draining
         self.started = False
-        BUILD.labels(settings.service_name, settings.app_version, platform.python_version()).set(1)
 
     def router(self) -> APIRouter:
         """The routes that the settings expose; the others do not exist."""
@@ -157,12 +150,3 @@ async def _ask(part: Part) -> Health:
 
 def _word(up: bool) -> str:
     return "UP" if up else "DOWN"
-
-
-async def watch_loop(every: float = 0.5) -> None:
-    """Measures how late timers run, until cancelled."""
-    loop = asyncio.get_running_loop()
-    while True:
-        due = loop.time() + every
-        await asyncio.sleep(every)
-        LAG.observe(max(0.0, loop.time() - due))

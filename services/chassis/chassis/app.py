@@ -17,8 +17,8 @@ from prometheus_client import Counter, Histogram
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from chassis import edge, http, ops, telemetry
-from chassis.actuator import Actuator, Health, Part, watch_loop
+from chassis import edge, http, ops, runtime, telemetry
+from chassis.actuator import Actuator, Health, Part
 from chassis.auth import TokenVerifier
 from chassis.errors import PlatformError
 from chassis.jwks import Jwks
@@ -64,7 +64,7 @@ def create_app(
         docs_url="/docs" if settings.docs_enabled else None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(running, actuator, operations.ring),
+        lifespan=_lifespan(settings, running, actuator, operations.ring),
         exception_handlers={
             PlatformError: http.on_platform_error,
             HTTPException: http.on_http_error,
@@ -109,17 +109,20 @@ def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(method, route, str(status)), SECONDS.labels(method, route)
 
 
-def _lifespan(parts: Sequence[Part], actuator: Actuator, ring: Ring) -> Callable[[FastAPI], Any]:
+def _lifespan(
+    settings: ServiceSettings, parts: Sequence[Part], actuator: Actuator, ring: Ring
+) -> Callable[[FastAPI], Any]:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
-            watching = asyncio.create_task(watch_loop(), name="event loop watch")
+            watching = asyncio.create_task(runtime.watch_loop(), name="event loop watch")
             stack.callback(watching.cancel)
             remembering = asyncio.create_task(ring.run(), name="ring of the last minutes")
             stack.callback(remembering.cancel)
+            runtime.describe(settings)
             actuator.started = True
             # What start-up made stays for ever: collecting it again and again costs tens of milliseconds each time.
             gc.collect()

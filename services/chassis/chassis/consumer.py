@@ -18,7 +18,7 @@ from prometheus_client import Counter, Histogram
 from chassis import inbox, telemetry
 from chassis.actuator import Health
 from chassis.db import Database, Transaction
-from chassis.deadletters import REPLAY_GROUP, DeadLetters, DeadLetterTopic, Publishes, topic_of
+from chassis.deadletters import DEAD_LETTERS, REPLAY_GROUP, DeadLetters, DeadLetterTopic, Publishes, topic_of
 from chassis.kafka import ensure_topics
 from chassis.offsets import Receipt
 from chassis.received import Received, headers, read
@@ -90,6 +90,8 @@ class Consumer:
 
     async def start(self) -> None:
         """Join the group in the background: a service starts, and stays up, without its broker."""
+        for topic in self._handlers:  # from 0 on, or nobody would see the first one as an increase
+            DEAD_LETTERS.labels(self._group, topic)
         self._task = asyncio.create_task(self._run(), name=f"consumer {self._group}")
 
     async def stop(self) -> None:

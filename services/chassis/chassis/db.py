@@ -26,6 +26,7 @@ log = telemetry.logger(__name__)
 
 IN_USE = Gauge("db_pool_connections_in_use", "Connections that are lent out", ["database"])
 SIZE = Gauge("db_pool_connections", "Connections that are open", ["database"])
+LIMIT = Gauge("db_pool_connections_max", "Connections that the pool may open", ["database"])
 WAIT = Histogram(
     "db_pool_wait_seconds", "Time to get a connection", ["database"], buckets=(0.0005, 0.005, 0.05, 0.5, 5)
 )
@@ -184,6 +185,8 @@ class Database:
         # Asked when somebody scrapes: both walk over all connections.
         SIZE.labels(self._label).set_function(lambda: self._pool.get_size() if self._pool is not None else 0)
         IN_USE.labels(self._label).set_function(self._in_use)
+        LIMIT.labels(self._label).set(self._settings.database_pool_size)
+        TIMEOUTS.labels(self._label)
 
     async def stop(self) -> None:
         """Closes every connection; those in use get a moment."""

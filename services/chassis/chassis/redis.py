@@ -6,10 +6,12 @@ speaks RESP through hiredis; whoever needs more than this uses redis-py.
 
 import asyncio
 import contextlib
+import functools
 from collections import deque
 from typing import Any, cast
 
 import hiredis
+from prometheus_client import Histogram
 
 from chassis import telemetry
 from chassis.errors import Unavailable
@@ -17,6 +19,12 @@ from chassis.settings import RedisSettings
 
 log = telemetry.logger(__name__)
 
+SECONDS = Histogram(
+    "redis_command_seconds",
+    "From asking Redis to its reply, the wait for a turn of the loop included",
+    ["command"],
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1),
+)
 PAUSE = 0.5
 Word = bytes | str | int
 
@@ -34,7 +42,7 @@ class RedisConnection(asyncio.Protocol):
         self._answered = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader()
-        self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._waiting: deque[tuple[float, Histogram, asyncio.Future[Any]]] = deque()
         self._unsent: list[bytes] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -69,7 +77,7 @@ class RedisConnection(asyncio.Protocol):
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub means one word
-        self._waiting.append((self._loop.time() + self._timeout, future))
+        self._waiting.append((self._loop.time() + self._timeout, _series(words[0]), future))
         return future
 
     def _flush(self) -> None:
@@ -100,7 +108,8 @@ class RedisConnection(asyncio.Protocol):
             if not self._waiting:
                 self._drop()
                 return
-            _, future = self._waiting.popleft()
+            due, seconds, future = self._waiting.popleft()
+            seconds.observe(self._loop.time() - due + self._timeout)
             if future.done():
                 continue
             if isinstance(reply, hiredis.ReplyError):
@@ -119,7 +128,7 @@ class RedisConnection(asyncio.Protocol):
         self._unsent = []
         if transport is not None:
             transport.abort()
-        for _, future in waiting:
+        for _, _, future in waiting:
             if not future.done():
                 future.set_exception(Unavailable("redis"))
                 future.exception()  # the greeting's futures have nobody who looks
@@ -141,3 +150,8 @@ class RedisConnection(asyncio.Protocol):
                 self._drop()
                 await asyncio.sleep(PAUSE)
                 await self._connect()
+
+
+@functools.lru_cache(maxsize=64)
+def _series(command: Word) -> Histogram:
+    return SECONDS.labels(command)

@@ -9,15 +9,17 @@ deleting after the acknowledgement, does neither.
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import orjson
+import sqlalchemy as sa
 from prometheus_client import Counter, Gauge, Histogram
 
 from chassis import outbox, telemetry
 from chassis.actuator import Health
-from chassis.db import Database, connect
+from chassis.db import Database, Statement, connect
 from chassis.errors import Unavailable
 from chassis.kafka import KafkaProducer
 from chassis.settings import DatabaseSettings, KafkaSettings
@@ -38,6 +40,7 @@ SHARDS = 8
 POLL_SECONDS = 0.5
 CLAIM_SECONDS = 2.0
 BATCH = 500
+TELL_SECONDS = 5.0
 LOCK_CLASS = 0x0B0C
 
 _SHARD = f"(hashtextextended(aggregate_id::text, 0) & {SHARDS - 1})"
@@ -46,7 +49,10 @@ _READ = f"""
     FROM outbox WHERE {_SHARD} = ANY($1::bigint[]) ORDER BY id LIMIT {BATCH}
 """  # noqa: S608 - constants
 _DELETE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
-_WAITING = "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM outbox"
+_AGE = sa.extract("epoch", sa.func.now() - sa.func.min(outbox.OutboxMessage.created_at))
+_WAITING = Statement(
+    sa.select(sa.func.count(), sa.func.coalesce(sa.cast(_AGE, sa.Float), 0.0)).select_from(outbox.OutboxMessage)
+)
 
 
 class Relay:
@@ -59,23 +65,26 @@ class Relay:
     def __init__(self, settings: Any, database: Database, producer: KafkaProducer) -> None:
         self._database_settings: DatabaseSettings = settings
         self._kafka_settings: KafkaSettings = settings
+        self._database = database
         self._wake = outbox.waker(database)
         self._producer = producer
         self._shards: set[int] = set()
         self._claimed = float("-inf")
-        self._told = float("-inf")
         self._connection: Any = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Runs in the background."""
-        self._task = asyncio.create_task(self._run(), name="relay")
+        self._tasks = [
+            asyncio.create_task(self._run(), name="relay"),
+            asyncio.create_task(self._tell(), name="outbox watch"),
+        ]
 
     async def stop(self) -> None:
         """Ends; its shards are free at once."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._let_go()
 
     async def health(self) -> Health:
@@ -101,11 +110,9 @@ class Relay:
             await self._rest()
 
     async def _rest(self) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
                 await self._wake.wait()
-        except TimeoutError:
-            await self._tell()
 
     async def _pass(self) -> int:
         """Sends what waits in our shards; how many rows were read."""
@@ -164,11 +171,13 @@ class Relay:
                 log.info("event published", topic=row["topic"], type=row["type"], event_id=str(row["event_id"]))
 
     async def _tell(self) -> None:
-        if time.monotonic() - self._told > 5 and self._connection is not None:
-            self._told = time.monotonic()
-            depth, oldest = await self._connection.fetchrow(_WAITING)
-            DEPTH.set(depth)
-            OLDEST.set(oldest)
+        """Beside the work, which waits while Kafka is away: then the numbers matter most."""
+        while True:
+            with suppress(Unavailable, asyncpg.PostgresError):
+                depth, oldest = await self._database.fetch_one(_WAITING) or (0, 0.0)
+                DEPTH.set(depth)
+                OLDEST.set(oldest)
+            await asyncio.sleep(TELL_SECONDS)
 
     async def _let_go(self) -> None:
         connection, self._connection = self._connection, None

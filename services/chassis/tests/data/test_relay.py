@@ -20,6 +20,7 @@ from chassis.outbox import OutboxMessage
 from chassis.relay import Relay
 from chassis.settings import DatabaseSettings, KafkaSettings, ServiceSettings
 from chassis.testing import eventually
+from prometheus_client import REGISTRY
 from sqlmodel import Field, SQLModel
 
 TOPIC = "thing.changed"
@@ -163,6 +164,25 @@ async def test_no_event_without_its_row(settings, database, relays) -> None:
         await outbox.publish(tx, changed(uuid.uuid4(), 1, {"state": "committed"}))
     records = await eventually(lambda: everything(settings))
     assert [orjson.loads(record.value)["data"]["state"] for record in records] == ["committed"]
+
+
+async def test_what_waits_is_told_while_kafka_is_away(settings, database) -> None:
+    away = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    async with database.transaction() as tx:
+        await outbox.publish(tx, changed(uuid.uuid4(), 1, {"colour": "blue"}))
+    relays = Relays(away)
+    try:
+        await relays.add()
+
+        async def told() -> bool:
+            messages, oldest = (
+                REGISTRY.get_sample_value(name) for name in ("outbox_messages", "outbox_oldest_seconds")
+            )
+            return messages == 1 and bool(oldest)
+
+        await eventually(told)
+    finally:
+        await relays.stop()
 
 
 async def test_data_of_none_is_a_null_value(settings, database, relays) -> None:
