@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from chassis import edge, http, ops, runtime, telemetry
+from chassis import direct, edge, http, ops, runtime, telemetry
 from chassis.actuator import Actuator, Health, Part
 from chassis.auth import TokenVerifier
 from chassis.errors import PlatformError
@@ -88,7 +88,9 @@ def create_app(
     if "prometheus" in settings.management_endpoints_web_exposure_include:
         Instrumentator().expose(app, endpoint="/actuator/prometheus", include_in_schema=False)
     trusted = edge.Networks(settings.trusted_proxies)
-    app.add_middleware(edge.Edge, trusted=trusted, draining=draining, observe=_observe)
+    app.add_middleware(
+        edge.Edge, trusted=trusted, draining=draining, observe=_observe, direct=direct.Direct(app.router.routes)
+    )
     return app
 
 

@@ -1,17 +1,19 @@
 """The one middleware around every request, in pure ASGI.
 
 It does in one pass what would otherwise be a stack of them: request id and trace context (in, out, into the logs), the
-body's limit and content type, HEAD as GET, the access line, the metrics, and the answer to what nobody expected.
+body's limit and content type, HEAD as GET, the access line, the metrics, the answer to what nobody expected, and the
+straight way to the routes that need no framework.
 """
 
 import ipaddress
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import telemetry
+from chassis.direct import Direct
 from chassis.errors import PayloadTooLarge, PlatformError, UnsupportedMediaType
 from chassis.http import BODY_LIMIT, problem_response
 
@@ -66,9 +68,11 @@ class Edge:
         trusted: Networks,
         draining: Draining,
         observe: Observe,
+        direct: Direct,
         body_limit: int = BODY_LIMIT,
     ) -> None:
         self._app = app
+        self._direct = direct
         self._observe = observe
         self._trusted = trusted
         self._draining = draining
@@ -80,7 +84,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(self._app, scope, receive, send, self._limit, self._draining)
-        await exchange.run(self._trusted, self._observe)
+        await exchange.run(self._trusted, self._observe, self._direct)
 
 
 class _Exchange:
@@ -101,7 +105,7 @@ class _Exchange:
         self._status = 0
         self._read = 0
 
-    async def run(self, trusted: Networks, observe: Observe) -> None:
+    async def run(self, trusted: Networks, observe: Observe, direct: Direct) -> None:
         headers = {name: value for name, value in self._scope["headers"]}  # noqa: C416 - the last one wins
         self._ids = telemetry.ids_from(_text(headers.get(b"x-request-id")), _text(headers.get(b"traceparent")))
         token = telemetry.bind(self._ids)
@@ -113,8 +117,13 @@ class _Exchange:
             refused = self._refuse(headers)
             if refused:
                 await self._answer(refused)
+            elif call := direct.find(self._scope):
+                response = await call(Request(self._scope, self._limited_receive))
+                await response(self._scope, self._receive, self._send_with_ids)
             else:
                 await self._app(self._scope, self._limited_receive, self._send_with_ids)
+        except PlatformError as error:
+            await self._answer(error)
         except Exception:
             log.error("request failed", exc_info=True)
             if self._status:
@@ -148,7 +157,7 @@ class _Exchange:
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
             if self._read > self._limit:
-                raise HTTPException(413)
+                raise PayloadTooLarge(self._limit)
         return message
 
     async def _send_with_ids(self, message: Message) -> None:
@@ -173,7 +182,7 @@ class _Exchange:
         template = getattr(route, "path", "none")
         method = "HEAD" if self._head else self._scope["method"]
         observe(method if template != "none" else "any", template, self._status, seconds)
-        log.info("request", method=method, route=template, status=self._status, milliseconds=round(seconds * 1000, 2))
+        telemetry.access(method, template, self._status, seconds)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -1,0 +1,161 @@
+"""Routes answered without the framework in between.
+
+FastAPI defines, checks and documents every route. Its solver of parameters is general and costs more than what most of
+our routes do, so a route whose parameters are of the plain kinds is called straight from the middleware: the request,
+path parameters, one JSON body, and dependencies that take the request alone. Any other route goes the framework's way,
+and what a client sees is the same.
+
+The order is that of the documents: whoever may not is told so before anything else is looked at (401, 403), then comes
+what is wrong with the path and the body together (400), and only then a transaction is opened.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, cast
+
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from chassis.errors import FieldError, Invalid
+from chassis.http import invalid
+
+_Open = Callable[[Request], AbstractAsyncContextManager[Any]]
+_Ask = Callable[[Request], Awaitable[Any]]
+
+
+class Direct:
+    """The routes of an application, in order."""
+
+    def __init__(self, routes: Sequence[object]) -> None:
+        self._routes = [
+            (route.methods or set(), route.path_regex, route, Call(route) if Call.can(route) else None)
+            for route in routes
+            if isinstance(route, APIRoute)
+        ]
+
+    def find(self, scope: Scope) -> "Call | None":
+        """What answers this request, noted in the scope as the framework does; None leaves it to the framework."""
+        method, path = scope["method"], scope["path"]
+        for methods, pattern, route, call in self._routes:
+            if method in methods and (match := pattern.match(path)):
+                if call is not None:
+                    scope["route"] = route
+                    scope["path_params"] = match.groupdict()
+                return call
+        return None
+
+
+class Call:
+    """One route, taken apart once."""
+
+    def __init__(self, route: APIRoute) -> None:
+        dependant = route.dependant
+        self._endpoint: Callable[..., Awaitable[Response]] = route.endpoint
+        self._request = dependant.request_param_name
+        self._path = dependant.path_params
+        self._body: str | None = None
+        if dependant.body_params:
+            field = dependant.body_params[0]
+            self._body = field.name
+            self._model: TypeAdapter[Any] = TypeAdapter(cast(Any, field.field_info.annotation))
+        self._ask: list[tuple[str, _Ask]] = []
+        self._open: list[tuple[str, _Open]] = []
+        for each in dependant.dependencies:
+            assert each.call is not None and each.name is not None  # noqa: S101, PT018 - `can` has looked
+            if inspect.isasyncgenfunction(each.call):
+                self._open.append((each.name, asynccontextmanager(each.call)))
+            else:
+                self._ask.append((each.name, each.call))
+
+    @staticmethod
+    def can(route: APIRoute) -> bool:
+        """Whether the route is of the plain kind."""
+        own = route.dependant
+        return (
+            inspect.iscoroutinefunction(route.endpoint)
+            and _answers_response(route.endpoint)
+            and not _more_than_request(own)
+            and len(own.body_params) <= 1
+            and all(_plain(each) for each in own.dependencies)
+        )
+
+    async def __call__(self, request: Request) -> Response:
+        """The endpoint's answer.
+
+        Raises:
+            PlatformError: whatever the dependencies and the endpoint raise, and Invalid for the path and the body.
+        """
+        values: dict[str, Any] = {}
+        for name, ask in self._ask:
+            values[name] = await ask(request)
+        if self._request:
+            values[self._request] = request
+        await self._validate(request, values)
+        if not self._open:
+            return await self._endpoint(**values)
+        async with AsyncExitStack() as stack:
+            for name, opened in self._open:
+                values[name] = await stack.enter_async_context(opened(request))
+            return await self._endpoint(**values)
+
+    async def _validate(self, request: Request, values: dict[str, Any]) -> None:
+        found: list[Any] = []
+        for field in self._path:
+            value, wrong = field.validate(request.path_params[field.alias], values, loc=("path", field.alias))
+            found.extend(wrong or ())
+            values[field.name] = value
+        if self._body:
+            try:
+                values[self._body] = self._model.validate_json(await _content(request))
+            except ValidationError as error:
+                found.extend(error.errors(include_url=False))
+        if found:
+            raise invalid(RequestValidationError(found))
+
+
+async def _content(request: Request) -> bytes:
+    try:
+        content = await request.body()
+    except ClientDisconnect:
+        raise Invalid([FieldError("body", "is not complete")]) from None
+    if not content:
+        raise Invalid([FieldError("body", "is required")])
+    return content
+
+
+def _answers_response(endpoint: Callable[..., Any]) -> bool:
+    answer = inspect.signature(endpoint, eval_str=True).return_annotation
+    return isinstance(answer, type) and issubclass(answer, Response)
+
+
+def _more_than_request(dependant: Dependant) -> bool:
+    return bool(
+        dependant.query_params
+        or dependant.header_params
+        or dependant.cookie_params
+        or dependant.response_param_name
+        or dependant.background_tasks_param_name
+        or dependant.security_scopes_param_name
+        or dependant.http_connection_param_name
+    )
+
+
+def _plain(dependant: Dependant) -> bool:
+    """A dependency of the request alone; a generator has to end before the answer leaves."""
+    return (
+        dependant.call is not None
+        and dependant.name is not None
+        and dependant.request_param_name is not None
+        and len(inspect.signature(dependant.call).parameters) == 1
+        and not dependant.dependencies
+        and (
+            inspect.iscoroutinefunction(dependant.call)
+            or (inspect.isasyncgenfunction(dependant.call) and dependant.scope == "function")
+        )
+    )
