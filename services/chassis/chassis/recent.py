@@ -2,22 +2,26 @@
 
 import weakref
 from collections import deque
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from chassis.events import Event
 
 KEPT = 200
 
-_events: "weakref.WeakKeyDictionary[Any, deque[dict[str, str]]]" = weakref.WeakKeyDictionary()
+_events: "weakref.WeakKeyDictionary[Any, deque[tuple[datetime, str, UUID, UUID]]]" = weakref.WeakKeyDictionary()
 
 
 def remember(database: Any, event: Event) -> None:
     """Notes an event whose transaction was committed."""
-    when = event.occurred_at.isoformat().replace("+00:00", "Z")
-    noted = {"at": when, "type": event.type, "subject": str(event.aggregate_id), "eventId": str(event.event_id)}
+    noted = (event.occurred_at, event.type, event.aggregate_id, event.event_id)
     _events.setdefault(database, deque(maxlen=KEPT)).append(noted)
 
 
 def events(database: Any) -> list[dict[str, str]]:
     """`[{at,type,subject,eventId}]`, newest first; `subject` is the id of what it happened to, never a name."""
-    return list(reversed(_events.get(database, ())))
+    return [
+        {"at": at.isoformat().replace("+00:00", "Z"), "type": kind, "subject": str(subject), "eventId": str(event_id)}
+        for at, kind, subject, event_id in reversed(_events.get(database, ()))
+    ]

@@ -8,7 +8,7 @@ from chassis.db import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import BillingAccountCreatedData, PatientDeletedData
 
-from patient_service import service
+from patient_service import accounts, service
 
 GROUP = topics.PATIENTS
 
@@ -25,7 +25,7 @@ def handlers(cache: Cache) -> dict[str, Handler]:
         """`billing.account.created` makes the patient ACTIVE; requests are our own voice."""
         if event.type == "billing.account.created":
             created = BillingAccountCreatedData.model_validate(event.data)
-            await service.activate(tx, cache, [created.patient_id])
+            await accounts.activate(tx, cache, [created.patient_id])
 
     return {
         topics.PATIENT_UPDATED.name: patient_changed,

@@ -13,6 +13,7 @@ from healthcare_contracts import permissions, topics
 
 from patient_service import consumers, routes
 from patient_service.provisioning import Provisioning
+from patient_service.registration import Registrations
 from patient_service.seed import seed
 from patient_service.settings import Settings
 
@@ -44,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         state={
             "database": database,
             "cache": cache,
-            "provisioning": provisioning,
+            "registrations": Registrations(database, provisioning.begin),
             "tokens": TokenVerifier(settings),
         },
     )

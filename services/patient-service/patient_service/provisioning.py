@@ -14,7 +14,7 @@ from chassis.resilience import Breaker, Bulkhead, Retry
 from healthcare_contracts.billing_service_pb2 import CreateAccountRequest
 from healthcare_contracts.billing_service_pb2_grpc import BillingServiceStub
 
-from patient_service import service
+from patient_service import accounts
 from patient_service.settings import Settings
 
 log = telemetry.logger(__name__)
@@ -107,9 +107,9 @@ class Provisioning:
             try:
                 async with self._database.transaction(tolerant=True) as tx:
                     if opened:
-                        await service.activate(tx, self._cache, opened)
+                        await accounts.activate(tx, self._cache, opened)
                     if refused:
-                        await service.request_accounts(tx, refused)
+                        await accounts.request_accounts(tx, refused)
             except Unavailable:
                 log.warning("the sweeper will find them", count=len(opened) + len(refused))
 
@@ -120,7 +120,7 @@ class Provisioning:
             try:
                 async with self._database.transaction() as tx:
                     before = datetime.now(UTC) - timedelta(seconds=every)
-                    asked = await service.request_overdue_accounts(tx, before, SWEPT_AT_ONCE)
+                    asked = await accounts.request_overdue_accounts(tx, before, SWEPT_AT_ONCE)
                 if asked:
                     log.info("asked again for billing accounts", count=asked)
             except Unavailable:

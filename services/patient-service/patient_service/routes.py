@@ -12,7 +12,7 @@ from chassis.paging import PageRequest, Paging
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from patient_service import queries, service
-from patient_service.provisioning import Provisioning
+from patient_service.registration import Registrations
 from patient_service.schemas import PatientCreate, PatientPage, PatientRead, PatientUpdate, patient_json
 
 router = APIRouter(prefix="/patients", tags=["patients"])
@@ -23,9 +23,9 @@ async def _cache(request: Request) -> Cache:
     return cache
 
 
-async def _provisioning(request: Request) -> Provisioning:
-    provisioning: Provisioning = request.app.state.provisioning
-    return provisioning
+async def _registrations(request: Request) -> Registrations:
+    registrations: Registrations = request.app.state.registrations
+    return registrations
 
 
 Reader = Annotated[Principal, Requires("patients:read")]
@@ -62,14 +62,10 @@ async def read_patient(request: Request, id: UUID, who: Reader) -> Response:
 
 @router.post("", status_code=201, response_model=PatientRead, operation_id="createPatient")
 async def create_patient(
-    request: Request,
-    who: Writer,
-    new: PatientCreate,
-    provisioning: Annotated[Provisioning, Depends(_provisioning)],
-    tx: InTransaction,
+    request: Request, who: Writer, new: PatientCreate, registrations: Annotated[Registrations, Depends(_registrations)]
 ) -> Response:
     """Registers a patient; its billing account follows."""
-    row = await service.register_patient(tx, new, provisioning.begin)
+    row = await registrations.register_patient(new)
     location = f"{prefix(request)}/patients/{row['id']}"
     return JsonResponse(patient_json(row), 201, etag=row["version"], headers={"Location": location})
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from chassis.db import Transaction
 
-from patient_service import service
+from patient_service import accounts, registration
 from patient_service.schemas import PatientCreate
 
 _FIRST = UUID("123e4567-e89b-12d3-a456-426614174000")
@@ -21,7 +21,9 @@ _PEOPLE = (
 
 async def seed(tx: Transaction) -> None:
     """Registers them, and asks for their billing accounts by event: the process is only starting."""
+    people = []
     for number, (name, email, address, born, phone, gender) in enumerate(_PEOPLE):
         person = PatientCreate(name=name, email=email, address=address, date_of_birth=born, phone=phone, gender=gender)
-        row = await service.register_patient(tx, person, lambda _: None, id=UUID(int=_FIRST.int + number))
-        await service.request_accounts(tx, [row])
+        people.append(registration.registration(person, UUID(int=_FIRST.int + number)))
+    answers = await registration.register_patients(tx, people)
+    await accounts.request_accounts(tx, [each for each in answers if not isinstance(each, Exception)])

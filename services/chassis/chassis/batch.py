@@ -1,0 +1,77 @@
+"""Group commit: calls that wait at the same time become one.
+
+While one statement is on its way to the database, the requests that arrive gather, and leave together as the next one:
+no timer, no delay for a lone request, and under load one round trip and one flush to disk for many of them (DeWitt et
+al., "Implementation Techniques for Main Memory Database Systems", SIGMOD 1984, section 5.2).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from chassis.errors import Unavailable
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+LARGEST = 128
+AT_ONCE = 2
+
+
+class Batches(Generic[Item, Answer]):
+    """`run` gets a list of items and gives one answer for each, in order; an answer that is an exception is raised.
+
+    When `run` itself fails, each of its items is tried alone, so that one that cannot be stored fails no other; an
+    outage (Unavailable) fails them all at once.
+    """
+
+    def __init__(self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]]) -> None:
+        self._run = run
+        self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def submit(self, item: Item) -> Answer:
+        """The answer for this item, once its batch is done.
+
+        Raises:
+            Exception: what `run` answered for it, or what it raised.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        if not self._waiting:
+            # At the end of this turn: whoever else arrives in it comes along.
+            asyncio.get_running_loop().call_soon(self._depart)
+        self._waiting.append((item, future))
+        return await future
+
+    def _depart(self) -> None:
+        while self._waiting and len(self._under_way) < AT_ONCE:
+            batch, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+            task = asyncio.create_task(self._carry(batch))
+            self._under_way.add(task)
+            task.add_done_callback(self._arrived)
+
+    def _arrived(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._depart()
+
+    async def _carry(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
+        items = [item for item, _ in batch]
+        try:
+            answers: Sequence[Answer | Exception] = await self._run(items)
+        except Unavailable as error:
+            answers = [error] * len(items)
+        except Exception as error:
+            answers = [error] if len(items) == 1 else [await self._alone(item) for item in items]
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if future.done():  # whoever asked has hung up
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    async def _alone(self, item: Item) -> Answer | Exception:
+        try:
+            return (await self._run([item]))[0]
+        except Exception as error:
+            return error
