@@ -81,6 +81,11 @@ class Breaker:
         """The state; an open breaker turns half open with the first call after its time."""
         return self._state
 
+    @property
+    def rejecting(self) -> bool:
+        """Whether a call would not even be tried, for callers that have another way and many calls to make."""
+        return self._state is _OPEN and self._clock() < self._until
+
     async def __aenter__(self) -> Self:
         self._ticket.set(self.admit())
         return self

@@ -37,6 +37,7 @@ _OVERDUE = Statement(
     .limit(sa.bindparam("limit"))
     .with_for_update(skip_locked=True)
 )
+_STILL_PENDING = Statement(sa.select(patient.c.id).where(_pending_among()).with_for_update(read=True))
 _REQUESTED = Statement(
     sa.update(patient).where(_pending_among()).values(billing_requested_at=sa.bindparam("at")).returning(patient.c.id)
 )
@@ -50,17 +51,25 @@ async def activate(tx: Transaction, cache: Cache, ids: Sequence[UUID]) -> None:
 
 
 async def request_accounts(tx: Transaction, rows: Sequence[Any]) -> None:
-    """Asks billing for the accounts by event, because it could not be called."""
-    ids = [row["id"] for row in rows]
-    pending = {row["id"] for row in await tx.fetch_all(_REQUESTED, ids=ids, at=datetime.now(UTC))}
-    await outbox.publish_all(tx, [_request(row) for row in rows if row["id"] in pending])
+    """Asks billing for the accounts by event, because it could not be called.
+
+    Nothing is noted on the patients: until the first sweep their creation says how long they have been waiting, and an
+    update would write every index a second time.
+    """
+    await _publish(tx, rows, await tx.fetch_all(_STILL_PENDING, ids=[row["id"] for row in rows]))
 
 
 async def request_overdue_accounts(tx: Transaction, before: datetime, limit: int) -> int:
     """Asks again for the accounts of patients that are PENDING since before then; how many."""
     rows = await tx.fetch_all(_OVERDUE, before=before, limit=limit)
-    await request_accounts(tx, rows)
+    ids = [row["id"] for row in rows]
+    await _publish(tx, rows, await tx.fetch_all(_REQUESTED, ids=ids, at=datetime.now(UTC)))
     return len(rows)
+
+
+async def _publish(tx: Transaction, rows: Sequence[Any], pending: Sequence[Any]) -> None:
+    ids = {row["id"] for row in pending}
+    await outbox.publish_all(tx, [_request(row) for row in rows if row["id"] in ids])
 
 
 def _request(row: Any) -> Event:

@@ -70,6 +70,10 @@ class Provisioning:
 
     def begin(self, row: Any) -> None:
         """Starts to provision a patient that was just committed; returns at once."""
+        if self._breaker.rejecting:
+            self._refused.append(row)
+            self._settle()
+            return
         task = asyncio.create_task(self._provision(row))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -78,8 +82,7 @@ class Provisioning:
         try:
             async with self._bulkhead:
                 await self._retry(lambda: self._call(row))
-        except PlatformError as error:
-            log.warning("billing cannot be called, asking by event", patient_id=str(row["id"]), error=error.slug)
+        except PlatformError:
             self._refused.append(row)
         else:
             self._opened.append(row["id"])
@@ -109,6 +112,7 @@ class Provisioning:
                     if opened:
                         await accounts.activate(tx, self._cache, opened)
                     if refused:
+                        log.warning("billing cannot be called, asking by event", count=len(refused))
                         await accounts.request_accounts(tx, refused)
             except Unavailable:
                 log.warning("the sweeper will find them", count=len(opened) + len(refused))
