@@ -38,7 +38,9 @@ _COLUMNS_READ = [
     sa.cast(column, sa.Text).label(column.name) if column.name in _IDS else column for column in appointment.c
 ]
 _JOIN = appointment.outerjoin(cached_patient, cached_patient.c.patient_id == appointment.c.patient_id)
-_BY_ID = Statement(sa.select(*_COLUMNS_READ, *_PATIENT).select_from(_JOIN).where(appointment.c.id == sa.bindparam("id")))
+_BY_ID = Statement(
+    sa.select(*_COLUMNS_READ, *_PATIENT).select_from(_JOIN).where(appointment.c.id == sa.bindparam("id"))
+)
 _TOTAL = Statement(sa.select(sa.func.coalesce(sa.func.sum(appointment_count.c.total), 0).cast(sa.BigInteger)))
 
 
