@@ -1,0 +1,57 @@
+"""docs/metrics.md says what the running platform measures: everything, and nothing else."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.monitoring.live import Family
+
+ROW = re.compile(
+    r"^\| `(?P<name>[a-z_]+)` \| (?P<type>\w+) \| (?P<labels>[\w, ]*?) ?\| (?P<meaning>.+) \|$", re.MULTILINE
+)
+UNBOUNDED = re.compile(r"@|[0-9a-f]{8}-[0-9a-f]{4}-|[0-9a-f]{16}|\d{4}-\d\d-\d\d|\s|/\d")
+
+
+def documented() -> Iterator[tuple[str, str, set[str]]]:
+    for row in ROW.finditer((ROOT / "docs" / "metrics.md").read_text()):
+        yield row["name"], row["type"], set(row["labels"].split(", ")) - {""}
+
+
+@pytest.mark.contract("O06")
+def test_the_table_lists_exactly_what_is_served(busy: dict[str, list[Family]]) -> None:
+    served = {(family.full_name, family.type) for families in busy.values() for family in families}
+    assert served == {(name, kind) for name, kind, _ in documented()}
+
+
+def test_the_labels_are_those_of_the_table(busy: dict[str, list[Family]]) -> None:
+    labels = {name: wanted for name, _, wanted in documented()}
+    seen = {
+        (family.full_name, frozenset(sample) - {"le"})
+        for families in busy.values()
+        for family in families
+        for sample in family.labels
+    }
+    assert {name for name, _ in seen} >= {"cache_requests_total", "consumer_lag", "gateway_limit_decisions_total"}
+    assert {(name, found) for name, found in seen if found != labels[name]} == set()
+
+
+def test_no_label_grows_with_what_clients_send(busy: dict[str, list[Family]]) -> None:
+    values = {
+        (family.full_name, label, value)
+        for families in busy.values()
+        for family in families
+        for sample in family.labels
+        for label, value in sample.items()
+        if label not in {"le", "version"}
+    }
+    assert {each for each in values if UNBOUNDED.search(each[2])} == set()
+    for service, families in busy.items():
+        assert sum(len(family.labels) for family in families) < 2000, service
+
+
+def test_each_process_says_what_it_is(busy: dict[str, list[Family]]) -> None:
+    for service, families in busy.items():
+        build = next(family for family in families if family.full_name == "build_info")
+        assert [sample["service"] for sample in build.labels] == [service]
