@@ -10,7 +10,7 @@ from api_gateway.cors import Cors, is_preflight
 from api_gateway.limits import Account, Limiter
 from api_gateway.problems import Refused
 from api_gateway.quota import Decision
-from api_gateway.routes import METHODS, ROUTES, Route, RouteTable
+from api_gateway.routes import FORMS, METHODS, ROUTES, Route, RouteTable
 from api_gateway.settings import Settings
 from api_gateway.trust import bucket
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _KNOWN_METHODS = frozenset(method.encode() for method in METHODS)
 _READING = frozenset({b"GET", b"HEAD"})
+_FORMS = FORMS.encode()
 _UNVERIFIED = "unverified"
 _SCHEME = b"bearer "
 _STANDING_SECONDS = 1.0
@@ -70,6 +71,7 @@ class Admission:
         self._permissions = permissions
         self._quotas = {route.name: settings.quota(route.name, route.quota) for route in ROUTES}
         self._default = settings.rate_limits["default"]
+        self._logins = settings.rate_limits["auth"]
 
     def begin(self, exchange: "Exchange") -> None:
         """Take a request in whose head is sound."""
@@ -101,6 +103,8 @@ class Admission:
         path = exchange.head.path
         if not self._routes.is_own(path):
             self._limit_address(exchange, _not_found)
+        elif exchange.method == b"POST" and path.startswith(_FORMS):
+            self._limit(exchange, self._form_account(exchange), _open_page)
         elif exchange.method not in _READING:
             exchange.refuse(MethodNotAllowed(("GET", "HEAD")))
         elif not exchange.whole:
@@ -109,6 +113,10 @@ class Admission:
             exchange.open_page()
         else:
             self._limit_address(exchange, _open_page)
+
+    def _form_account(self, exchange: "Exchange") -> Account:
+        """Forms are where passwords are tried, so they are limited as logins are."""
+        return self._limiter.account("forms", self._logins, bucket(exchange.address))
 
     def _preflight(self, exchange: "Exchange") -> None:
         lines = self._cors.preflight(exchange.fields)

@@ -120,7 +120,7 @@ class Downstream(Connection):
             return False
         if payload or upload.done:
             exchange.send_body(payload, upload.done)
-        if upload.done:
+        if upload.done and self.state is BODY:
             self.state = ANSWER
             self.deadline = self.gateway.now() + exchange.patience
         return True
@@ -224,7 +224,7 @@ class Downstream(Connection):
 
     # pages of our own
 
-    def open_page(self, exchange: Exchange) -> None:
+    def open_page(self, exchange: Exchange, body: bytes) -> None:
         """Let uvicorn's protocol answer."""
         assert self.transport is not None
         self._exchange = self._upload = None
@@ -233,7 +233,8 @@ class Downstream(Connection):
         if self._page is None:
             self._page = OwnPage(self, *self._hosting)
             self._page.connection_made(self.transport)
-        self._page.data_received(page_head(exchange, self.closing))
+        trusted = self.gateway.trust.trusts(self.peer)
+        self._page.data_received(page_head(exchange, self.closing, len(body), trusted) + body)
 
     def page_over(self) -> None:
         """It has answered."""

@@ -5,7 +5,7 @@ from random import getrandbits  # names requests, guards nothing
 from typing import TYPE_CHECKING
 
 from chassis.breaker import Rejected
-from chassis.errors import PlatformError, Unavailable
+from chassis.errors import PayloadTooLarge, PlatformError, Unavailable
 
 from api_gateway.bodies import LAST_CHUNK, chunk
 from api_gateway.fields import Fields
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 _LONGEST_RESENT = 65536
+_LONGEST_FORM = 16384
 CLIENT_GONE = 499
 
 
@@ -37,6 +38,7 @@ class Exchange:
     _ticket = 0
     _connection: UpstreamConnection | None = None
     _resend: list[bytes] | None = None  # the body as far as it was sent
+    _form: list[bytes] | None = None  # the body of a form for a page of our own
     _sent = 0
 
     def __init__(self, gateway: "Gateway", client: "Downstream", head: Head, fields: Fields) -> None:
@@ -80,7 +82,7 @@ class Exchange:
     @property
     def ready(self) -> bool:
         """Whether the request's body may flow."""
-        return self._connection is not None
+        return self._connection is not None or self._form is not None
 
     # from the client to the service
 
@@ -121,6 +123,9 @@ class Exchange:
 
     def send_body(self, payload: bytes, done: bool) -> None:
         """Pass a part of the body on; only while `ready`."""
+        if self._form is not None:
+            self._take_form(self._form, payload, done)
+            return
         assert self._connection is not None and self._connection.transport is not None
         data = payload
         if self.fields.chunked:
@@ -214,9 +219,22 @@ class Exchange:
         self._give_up(error, asyncio.CancelledError())
 
     def open_page(self) -> None:
-        """Leave the answer to the web framework."""
-        self.over = True
-        self.client.open_page(self)
+        """Leave the answer to the web framework, with the whole body if there is one."""
+        if self.whole:
+            self.over = True
+            self.client.open_page(self, b"")
+        else:
+            self._form = []
+            self.client.body_may_flow()
+
+    def _take_form(self, form: list[bytes], payload: bytes, done: bool) -> None:
+        self._sent += len(payload)
+        form.append(payload)
+        if self._sent > _LONGEST_FORM:
+            self.stop(PayloadTooLarge(_LONGEST_FORM))
+        elif done:
+            self.whole = self.over = True
+            self.client.open_page(self, b"".join(form))
 
     def permit(self, lines: bytes) -> None:
         """Answer a preflight."""

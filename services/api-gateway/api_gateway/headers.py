@@ -64,16 +64,23 @@ def framing(method: bytes, fields: Fields) -> bytes:
     return b""
 
 
-def page_head(exchange: "Exchange", closing: bool) -> bytes:
-    """A request for a page of our own, written anew for uvicorn: two parsers cannot read it differently."""
+def page_head(exchange: "Exchange", closing: bool, length: int, trusted: bool) -> bytes:
+    """A request for a page of our own, written anew for uvicorn: two parsers cannot read it differently.
+
+    `length`: of its body; `trusted`: whether the peer may say that the client speaks TLS.
+    """
     head, fields = exchange.head, exchange.fields
+    lines = b"Content-Length: %d\r\n" % length if length else b""
+    if trusted and fields.proto == b"https":
+        lines += b"X-Forwarded-Proto: https\r\n"
     target = head.path if head.query is None else b"%b?%b" % (head.path, head.query)
-    return b"%b %b HTTP/1.%d\r\nHost: %b\r\n%bX-Request-ID: %b\r\ntraceparent: %b\r\nConnection: %b\r\n\r\n" % (
+    return b"%b %b HTTP/1.%d\r\nHost: %b\r\n%b%bX-Request-ID: %b\r\ntraceparent: %b\r\nConnection: %b\r\n\r\n" % (
         head.method,
         target,
         head.minor,
         fields.host or b"localhost",
         fields.passed,
+        lines,
         exchange.request_id,
         exchange.parent,
         b"close" if closing else b"keep-alive",

@@ -8,9 +8,11 @@ from fastapi import FastAPI
 from healthcare_contracts.permissions import ROLES
 
 from api_gateway import pages
+from api_gateway.console import mount as console
 from api_gateway.downstream import Downstream
 from api_gateway.gateway import Gateway
 from api_gateway.redis_link import RedisLink
+from api_gateway.routes import FORMS
 from api_gateway.settings import Settings
 
 
@@ -22,11 +24,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     gateway = Gateway(settings, link, tokens, ROLES)
     app = chassis.app.create_app(
         settings,
-        routers=[pages.router(settings.api_docs_enabled)],
+        routers=[pages.router(settings.api_docs_enabled), *(console.ROUTERS if settings.console_enabled else ())],
         parts=[link, gateway],
         permissions=ROLES,
         state={"gateway": gateway, "tokens": tokens, "http_protocol": partial(Downstream, gateway=gateway)},
+        forms=FORMS,
     )
+    console.mount(app, {str(name): url for name, url in settings.upstream_urls.items()})
     gateway.drain = app.state.draining
     app.add_middleware(pages.SecurityHeaders, lines=gateway.security.lines)
     return app

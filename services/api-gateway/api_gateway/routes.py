@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-OWN_PAGES = ("/", "/actuator", "/api-docs", "/docs", "/openapi.json")
+OWN_PAGES = ("/", "/actuator", "/api-docs", "/console", "/docs", "/openapi.json")
+FORMS = "/console/"  # the pages under it take forms
 
 Upstream = Literal["patient-service", "appointment-service", "auth-service", "billing-service", "analytics-service"]
 

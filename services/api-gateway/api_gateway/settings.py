@@ -35,6 +35,7 @@ class Settings(ServiceSettings, RedisSettings, TokenSettings):
     )
     hsts: str = Field("max-age=31536000; includeSubDomains", description="the Strict-Transport-Security header")
     x_xss_protection: str = Field("0", description="the X-XSS-Protection header")
+    console_enabled: bool = Field(True, description="whether /console, the operations console for ADMINs, is served")
     api_docs_enabled: bool = Field(True, description="whether /api-docs/* shows the services' OpenAPI documents")
 
     max_body_bytes: int = Field(1_048_576, ge=0, description="longest request body")

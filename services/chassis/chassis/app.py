@@ -46,12 +46,13 @@ def create_app(
     parts: Sequence[Part] = (),
     permissions: Mapping[str, frozenset[str]] | None = None,
     state: Mapping[str, object] | None = None,
+    forms: str | None = None,
 ) -> FastAPI:
     """The application of one service.
 
     Parts start in order and stop in reverse, when SERVICE_ROLES has their role. Each entry of `state` becomes an
     attribute of `app.state`, where dependencies find it; `permissions` says what each role may do. An `http_protocol`
-    among them is the protocol class that serves the application.
+    among them is the protocol class that serves the application. Paths that begin with `forms` take HTML forms.
     """
     draining = edge.Draining()
     parts = [*parts, *_keys(settings, (state or {}).get("tokens"))]
@@ -89,7 +90,12 @@ def create_app(
         Instrumentator().expose(app, endpoint="/actuator/prometheus", include_in_schema=False)
     trusted = edge.Networks(settings.trusted_proxies)
     app.add_middleware(
-        edge.Edge, trusted=trusted, draining=draining, observe=_observe, direct=direct.Direct(app.router.routes)
+        edge.Edge,
+        trusted=trusted,
+        draining=draining,
+        observe=_observe,
+        direct=direct.Direct(app.router.routes),
+        forms=forms,
     )
     return app
 

@@ -70,9 +70,11 @@ class Edge:
         observe: Observe,
         direct: Direct,
         body_limit: int = BODY_LIMIT,
+        forms: str | None = None,
     ) -> None:
         self._app = app
         self._direct = direct
+        self._forms = forms
         self._observe = observe
         self._trusted = trusted
         self._draining = draining
@@ -83,19 +85,39 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(self._app, scope, receive, send, self._limit, self._draining)
+        exchange = _Exchange(self._app, scope, receive, send, self._limit, self._draining, self._forms)
         await exchange.run(self._trusted, self._observe, self._direct)
 
 
 class _Exchange:
     """One request and its answer."""
 
-    __slots__ = ("_app", "_draining", "_head", "_ids", "_limit", "_read", "_receive", "_scope", "_send", "_status")
+    __slots__ = (
+        "_app",
+        "_draining",
+        "_form",
+        "_head",
+        "_ids",
+        "_limit",
+        "_read",
+        "_receive",
+        "_scope",
+        "_send",
+        "_status",
+    )
 
     def __init__(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, limit: int, draining: Draining
+        self,
+        app: ASGIApp,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        limit: int,
+        draining: Draining,
+        forms: str | None,
     ) -> None:
         self._app = app
+        self._form = forms is not None and scope["path"].startswith(forms)
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -148,6 +170,8 @@ class _Exchange:
             return PayloadTooLarge(self._limit)
         if self._scope["method"] in ("POST", "PUT", "PATCH") and length != b"0":
             media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+            if self._form and media == b"application/x-www-form-urlencoded":
+                return None
             if media != b"application/json" and not (media.startswith(b"application/") and media.endswith(b"+json")):
                 return UnsupportedMediaType()
         return None

@@ -31,6 +31,7 @@ WRITE = "ops:write"
 GAUGES = ("circuit_breaker_state", "consumer_lag", "outbox_messages", "outbox_oldest_seconds")
 MOST_SHOWN = 200
 CHARTED = 12
+HEALTH_SECONDS = 1.0
 ASK_SECONDS = 5.0
 WORK_SECONDS = 60.0
 
@@ -81,7 +82,7 @@ class Ops:
 
     async def summary(self) -> dict[str, Any]:
         """Everything at once; see docs/console.md for the fields. Rates are per second, durations in seconds."""
-        up, components = await self._actuator.components()
+        up, components = await self._actuator.components(HEALTH_SECONDS)
         slots = self.ring.slots()
         gauges = _gauges()
         return {

@@ -1,0 +1,1 @@
+"""The operations console at /console: server-rendered pages for ADMINs, fed by the services' /ops."""

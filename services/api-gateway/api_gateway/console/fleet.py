@@ -1,0 +1,135 @@
+"""All services at one moment, as far as they answer."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chassis.ops import Ops
+
+from api_gateway.console.calls import Caller, Silent
+
+GATEWAY = "api-gateway"
+AUTH = "auth-service"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One service: its summary (chassis.ops), or None when it does not answer."""
+
+    name: str
+    summary: dict[str, Any] | None
+
+    @property
+    def state(self) -> str:
+        """UP, DEGRADED (it works without a part that it can do without) or DOWN."""
+        if self.summary is None or not self.summary["up"]:
+            return "DOWN"
+        degraded = any(part["status"] != "UP" for part in self.summary["components"].values())
+        return "DEGRADED" if degraded or self.open_breakers else "UP"
+
+    @property
+    def total(self) -> Mapping[str, Any]:
+        """Its traffic of the last minutes."""
+        return (self.summary or {}).get("requests", {}).get("total") or {}
+
+    @property
+    def breakers(self) -> list[dict[str, str]]:
+        """`[{name,state}]`."""
+        return list(self.summary["breakers"]) if self.summary else []
+
+    @property
+    def open_breakers(self) -> list[dict[str, str]]:
+        """Those that are not closed."""
+        return [breaker for breaker in self.breakers if breaker["state"] != "closed"]
+
+    @property
+    def behind(self) -> float:
+        """Messages that its consumer group has not read."""
+        return float(sum(each["behind"] for each in self.summary["lag"])) if self.summary else 0.0
+
+    def series(self, group: str, name: str) -> list[float | None]:
+        """A number of each slot, oldest first; `group` is `requests` or `events`."""
+        return [slot[name] for slot in self.summary[group]["slots"]] if self.summary else []
+
+    def per_second(self) -> float | None:
+        """Requests of the last minute, per second."""
+        slots = self.summary["requests"]["slots"][-7:] if self.summary else []
+        seconds = sum(slot["seconds"] for slot in slots)
+        return sum(slot["count"] for slot in slots) / seconds if seconds else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The services in the order of the settings, the gateway first."""
+
+    members: list[Member] = field(default_factory=list)
+
+    def of(self, name: str) -> Member:
+        """The service of that name."""
+        return next(member for member in self.members if member.name == name)
+
+    @property
+    def troubled(self) -> list[Member]:
+        """Those that are not UP."""
+        return [member for member in self.members if member.state != "UP"]
+
+    def events(self, name: str) -> list[float | None]:
+        """Events of all services together, by slot; the newest slots of each lie over one another."""
+        all_series = [series for member in self.members if (series := member.series("events", name))]
+        longest = max((len(series) for series in all_series), default=0)
+        padded = [[0.0] * (longest - len(series)) + [each or 0.0 for each in series] for series in all_series]
+        return [sum(column) for column in zip(*padded, strict=True)]
+
+    def per_minute(self, name: str) -> float:
+        """Events of the last minute."""
+        return sum(each or 0.0 for each in self.events(name)[-6:])
+
+
+class Services:
+    """Where the services are; the gateway's own summary is asked for in-process."""
+
+    def __init__(self, urls: Mapping[str, str], ops: Ops) -> None:
+        self._urls = urls
+        self._ops = ops
+
+    @property
+    def names(self) -> list[str]:
+        """All services."""
+        return [GATEWAY, *self._urls]
+
+    @property
+    def remote(self) -> list[str]:
+        """All but the gateway."""
+        return list(self._urls)
+
+    def caller(self, name: str, token: str | None = None) -> Caller:
+        """A line to a service, with one person's token. KeyError for a name that is none."""
+        return Caller(self._urls[name], token)
+
+    async def fleet(self, token: str) -> Fleet:
+        """Every service's summary."""
+        return Fleet(list(await asyncio.gather(*(self.member(name, token) for name in self.names))))
+
+    async def member(self, name: str, token: str) -> Member:
+        """One service's summary."""
+        if name == GATEWAY:
+            return Member(name, await self._ops.summary())
+        try:
+            status, summary = await self.caller(name, token).ask("GET", "/ops/summary")
+        except Silent:
+            return Member(name, None)
+        return Member(name, summary if status == 200 else None)
+
+    async def dead_letters(self, token: str) -> tuple[list[dict[str, Any]], list[str]]:
+        """`[{service,topic,source,group,count}]`, and the services that did not answer."""
+        answers = await asyncio.gather(*(self._dead_letters_of(name, token) for name in self.remote))
+        silent = [name for name, found in zip(self.remote, answers, strict=True) if found is None]
+        return [each for found in answers for each in found or ()], silent
+
+    async def _dead_letters_of(self, name: str, token: str) -> list[dict[str, Any]] | None:
+        try:
+            status, answer = await self.caller(name, token).ask("GET", "/ops/dead-letters")
+        except Silent:
+            return None
+        return [{"service": name, **each} for each in answer["content"]] if status == 200 else None

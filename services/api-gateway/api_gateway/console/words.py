@@ -1,0 +1,61 @@
+"""Numbers as people read them; the filters of the templates."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+NOTHING = "–"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.8 ms`, `12 ms`, `1.4 s`, `3 min`, `5 h`, `2 d`."""
+    if seconds is None:
+        return NOTHING
+    for limit, factor, unit in ((0.01, 1000, "ms"), (1, 1000, "ms"), (120, 1, "s"), (7200, 1 / 60, "min")):
+        if seconds < limit:
+            digits = 1 if limit == 0.01 or unit == "s" else 0
+            return f"{seconds * factor:.{digits}f} {unit}"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86400:.0f} d"
+
+
+def rate(per_second: float | None) -> str:
+    """Three digits at most."""
+    if per_second is None:
+        return NOTHING
+    return (
+        f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.1f}" if per_second >= 1 else f"{per_second:.2g}"
+    )
+
+
+def share(part: float, whole: float) -> str:
+    """Per cent."""
+    return NOTHING if not whole else f"{100 * part / whole:.1f} %" if part else "0 %"
+
+
+def number(value: float | None) -> str:
+    """With thousands apart."""
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+def moment(value: str | float | None) -> str:
+    """`2026-05-20 09:00:00` UTC, from ISO 8601 or milliseconds of Unix time."""
+    if value is None or value == "":
+        return NOTHING
+    when = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(value / 1000, UTC)
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def pretty(text: str | None) -> str:
+    """JSON on several lines; anything else as it is."""
+    if text is None:
+        return "(null)"
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    each.__name__: each for each in (duration, rate, share, number, moment, pretty)
+}
