@@ -24,6 +24,16 @@ TRANSITIONS = Counter("circuit_breaker_transitions_total", "Changes of state", [
 CALLS = Counter("circuit_breaker_calls_total", "Calls by outcome", ["name", "result"])
 
 
+_made: "list[Breaker]" = []
+
+
+def newly_made() -> "list[Breaker]":
+    """The breakers made since the last call, which an application that was just composed takes for its own."""
+    found = list(_made)
+    _made.clear()
+    return found
+
+
 class Rejected(Unavailable):
     """Not even tried: the breaker is open or the bulkhead full. Retrying at once is pointless."""
 
@@ -74,6 +84,7 @@ class Breaker:
         self._ticket: ContextVar[int] = ContextVar(f"{name} breaker")
         self._calls = {result: CALLS.labels(name, result) for result in ("success", "failure", "rejected")}
         self._state = State.CLOSED
+        _made.append(self)
         self._publish()
 
     @property

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from chassis import recent, telemetry
 from chassis.actuator import Actuator, Part
 from chassis.auth import Principal, Requires, allows
+from chassis.breaker import newly_made
 from chassis.deadletterlog import EVERYTHING, DeadLetterLog
 from chassis.errors import Unavailable
 from chassis.http import JsonResponse
@@ -28,7 +29,7 @@ log = telemetry.logger(__name__)
 
 READ = "ops:read"
 WRITE = "ops:write"
-GAUGES = ("circuit_breaker_state", "consumer_lag", "outbox_messages", "outbox_oldest_seconds")
+GAUGES = ("consumer_lag", "outbox_messages", "outbox_oldest_seconds")
 MOST_SHOWN = 200
 CHARTED = 12
 HEALTH_SECONDS = 1.0
@@ -67,6 +68,7 @@ class Ops:
         self._parts = parts
         self._actuator = actuator
         self._began = time.time()
+        self._breakers = newly_made()
         self.ring = Ring()
 
     def router(self) -> APIRouter:
@@ -83,6 +85,7 @@ class Ops:
     async def summary(self) -> dict[str, Any]:
         """Everything at once; see docs/console.md for the fields. Rates are per second, durations in seconds."""
         up, components = await self._actuator.components(HEALTH_SECONDS)
+        self._breakers += newly_made()
         slots = self.ring.slots()
         gauges = _gauges()
         return {
@@ -98,7 +101,7 @@ class Ops:
             "events": _events(slots),
             "lag": [labels | {"behind": value} for labels, value in gauges["consumer_lag"]],
             "outbox": _outbox(gauges) if self._part("relay") else None,
-            "breakers": [labels for labels, value in gauges["circuit_breaker_state"] if value],
+            "breakers": [{"name": each.name, "state": each.state.value} for each in self._breakers],
             "recent": [event for part in self._parts for event in recent.events(part)],
         }
 

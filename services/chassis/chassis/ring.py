@@ -153,6 +153,9 @@ class Ring:
             await asyncio.sleep(SLOT_SECONDS)
 
     def slots(self) -> list[Span]:
-        """The spans between readings, the last one up to now."""
-        readings = [*self._readings, read()]
+        """The spans between readings, the last one up to now: 5 to 15 s, so that it says something."""
+        readings, now = list(self._readings), read()
+        if len(readings) > 1 and now.at - readings[-1].at < SLOT_SECONDS / 2:
+            readings.pop()
+        readings.append(now)
         return [Span(earlier, later) for earlier, later in pairwise(readings)]

@@ -11,6 +11,8 @@ from api_gateway.console.calls import Caller, Silent
 
 GATEWAY = "api-gateway"
 AUTH = "auth-service"
+LATELY = 6
+"""Slots that are spoken of as the last minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,19 @@ class Member:
         """Messages that its consumer group has not read."""
         return float(sum(each["behind"] for each in self.summary["lag"])) if self.summary else 0.0
 
-    def series(self, group: str, name: str) -> list[float | None]:
+    def values(self, group: str, name: str) -> list[float | None]:
         """A number of each slot, oldest first; `group` is `requests` or `events`."""
         return [slot[name] for slot in self.summary[group]["slots"]] if self.summary else []
 
+    def rates(self, group: str, name: str) -> list[float]:
+        """How many there were in each slot, per second."""
+        slots = self.summary[group]["slots"] if self.summary else []
+        return [slot[name] / slot["seconds"] for slot in slots]
+
     def per_second(self) -> float | None:
         """Requests of the last minute, per second."""
-        slots = self.summary["requests"]["slots"][-7:] if self.summary else []
-        seconds = sum(slot["seconds"] for slot in slots)
-        return sum(slot["count"] for slot in slots) / seconds if seconds else None
+        rates = self.rates("requests", "count")[-LATELY:]
+        return sum(rates) / len(rates) if rates else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +80,21 @@ class Fleet:
         """Those that are not UP."""
         return [member for member in self.members if member.state != "UP"]
 
-    def events(self, name: str) -> list[float | None]:
-        """Events of all services together, by slot; the newest slots of each lie over one another."""
-        all_series = [series for member in self.members if (series := member.series("events", name))]
-        longest = max((len(series) for series in all_series), default=0)
-        padded = [[0.0] * (longest - len(series)) + [each or 0.0 for each in series] for series in all_series]
+    def events(self, name: str) -> list[float]:
+        """Events of all services together in each slot, per second; the newest slots lie over one another."""
+        all_rates = [rates for member in self.members if (rates := member.rates("events", name))]
+        longest = max(map(len, all_rates), default=0)
+        padded = [[0.0] * (longest - len(rates)) + rates for rates in all_rates]
         return [sum(column) for column in zip(*padded, strict=True)]
 
     def per_minute(self, name: str) -> float:
-        """Events of the last minute."""
-        return sum(each or 0.0 for each in self.events(name)[-6:])
+        """Events in the last minute."""
+        rates = self.events(name)[-LATELY:]
+        return 60 * sum(rates) / len(rates) if rates else 0.0
+
+    def counted(self, name: str) -> float:
+        """Events in the last 15 minutes."""
+        return sum(value or 0.0 for member in self.members for value in member.values("events", name))
 
 
 class Services:

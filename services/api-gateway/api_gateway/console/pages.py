@@ -100,7 +100,7 @@ async def audit(who: Who, platform: Platform) -> Response:
     others.sort(key=lambda event: str(event["at"]), reverse=True)
     return shown(
         "audit.html", who, "Audit", "audit", auth=auth, events=auth.summary["recent"] if auth.summary else [],
-        others=others[:100],
+        others=others[:40],
     )  # fmt: skip
 
 
