@@ -1,4 +1,4 @@
-"""Prometheus, its tools and exporters: Debian's packages, unpacked into the user's cache; no root, nothing installed."""
+"""Prometheus, its tools and exporters: the packages of Debian, unpacked into a cache; no root, nothing installed."""
 
 import functools
 import shutil
