@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import build
+from tests.cluster import build, crds
 from tests.cluster.controlplane import ControlPlane
+from tests.cluster.standin.loop import StandIn
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -33,3 +34,20 @@ def namespace(cluster: ControlPlane) -> Iterator[str]:
     name = cluster.namespace()
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def third_party(cluster: ControlPlane) -> ControlPlane:
+    """The cluster with the resource definitions of Strimzi, CloudNativePG, prometheus-operator and Gateway API."""
+    crds.install(cluster)
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def standin(third_party: ControlPlane) -> Iterator[StandIn]:
+    """Their operators, played; `behave(kind, "failing", namespace)` makes trouble in a test's own namespace."""
+    operators = StandIn(third_party)
+    operators.start()
+    yield operators
+    operators.stop()
+    assert not operators.problems, operators.problems
