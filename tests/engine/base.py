@@ -1,4 +1,4 @@
-"""Base images without a registry: Debian by debootstrap, imported under the names that our files ask for."""
+"""Base images without a registry: Debian by debootstrap, and upon it Python, under the names that our files ask for."""
 
 import os
 import shutil
@@ -10,32 +10,39 @@ from hpctl.embedded.jars import cache_directory, locked
 
 from tests.engine.daemon import Engine
 
+SUITE = "trixie"  # its Python is 3.13
 PYTHON = "python:3.13-slim"
 DEBIAN = "debian:trixie-slim"
-_PACKAGES = {PYTHON: "ca-certificates,python3,python3-venv", DEBIAN: "ca-certificates"}
-_EXCLUDED = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/var/cache/apt", "/var/lib/apt/lists", "/dev")
+STANDINS = Path(__file__).with_name("standins")
+_EXCLUDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists", "dev")
 
 
-def ensure_base(engine: Engine, name: str = PYTHON) -> None:
-    """The base image is in the engine: Debian trixie, for Python with its own 3.13, in place of the official image."""
-    if engine.has(name):
-        return
-    archive = _archive(name)
-    engine.docker("import", "--change", "ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", archive, name)
+def ensure_debian(engine: Engine) -> None:
+    """`debian:trixie-slim` is in the engine."""
+    if not engine.has(DEBIAN):
+        path = "ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+        engine.docker("import", "--change", path, _archive(), DEBIAN)
 
 
-def _archive(name: str) -> Path:
-    path = cache_directory() / f"base-{name.replace(':', '-')}.tar"
+def ensure_base(engine: Engine) -> None:
+    """`python:3.13-slim` is in the engine: Debian's own Python 3.13 in place of the official image."""
+    if not engine.has(PYTHON):
+        ensure_debian(engine)
+        engine.docker("build", "--network=host", "--target=python", f"--tag={PYTHON}", STANDINS)
+
+
+def _archive() -> Path:
+    path = cache_directory() / f"base-{SUITE}.tar"
     with locked("debootstrap"):
         if not path.exists():
             with tempfile.TemporaryDirectory(prefix="base-") as directory:
-                _bootstrap(Path(directory) / "root", _PACKAGES[name])
+                _bootstrap(Path(directory) / "root")
                 _pack(Path(directory) / "root", path)
     return path
 
 
-def _bootstrap(root: Path, packages: str) -> None:
-    command = ["debootstrap", "--variant=minbase", f"--include={packages}", "trixie", root]
+def _bootstrap(root: Path) -> None:
+    command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, str(root)]
     done = subprocess.run(
         [*command, "http://deb.debian.org/debian"],
         env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
@@ -46,15 +53,12 @@ def _bootstrap(root: Path, packages: str) -> None:
     )
     if done.returncode:
         raise AssertionError(f"debootstrap: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    if (root / "usr/bin/python3").is_symlink():
-        (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
 
 
 def _pack(root: Path, path: Path) -> None:
     for name in _EXCLUDED:
-        shutil.rmtree(root / name.lstrip("/"), ignore_errors=True)
-        if name == "/dev":
-            (root / "dev").mkdir()
+        shutil.rmtree(root / name, ignore_errors=True)
+    (root / "dev").mkdir(exist_ok=True)
     making = path.with_suffix(".making")
     subprocess.run(["tar", "-C", root, "-cf", making, "."], check=True)
     making.rename(path)
