@@ -25,7 +25,7 @@ INFRASTRUCTURE = {
     "POSTGRES_DB",
     "PROMETHEUS_CONFIG_LOCAL",
     "PROMETHEUS_CONFIG_CONTAINER",
-}
+} | set(re.findall(r"\$\{([A-Z][A-Z0-9_]*)", (ROOT / "docker-compose.yml").read_text()))
 
 DOCUMENTED = {
     "DOCKER_NETWORK": "internal",
