@@ -41,7 +41,7 @@ class _Kafka:
     """Kafka without services."""
 
     def __init__(self, layout: Layout) -> None:
-        log = DeadLetterLog(servers(layout))
+        log = DeadLetterLog({"bootstrap_servers": servers(layout)})
         self._log, self.counts, self.replay, self.discard = log, log.counts, log.replay, log.discard
 
     async def letters(self, topic: str, *, opened: bool) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ def silent(layout: Layout, error: KafkaError) -> Failure:
 async def connected(layout: Layout) -> AsyncIterator[TopicLog]:
     """The log of a running stack; Failure says what to do when there is none."""
     try:
-        async with topiclog.connected(servers(layout)) as log:
+        async with topiclog.connected({"bootstrap_servers": servers(layout)}) as log:
             yield log
     except KafkaError as error:
         raise silent(layout, error) from error

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 import hiredis
 from chassis import telemetry
 from chassis.actuator import Health
+from chassis.security import redis_tls
 
 from api_gateway.settings import Settings
 
@@ -59,8 +60,10 @@ class RedisLink(asyncio.Protocol):
     def __init__(self, settings: Settings) -> None:
         self._where = (settings.redis_host, settings.redis_port)
         secret = settings.redis_password
-        self._greeting = [[b"AUTH", secret.get_secret_value().encode()]] if secret is not None else []
+        name = [settings.redis_username.encode()] if settings.redis_username else []
+        self._greeting = [[b"AUTH", *name, secret.get_secret_value().encode()]] if secret is not None else []
         self._greeting += [[b"SELECT", b"%d" % settings.redis_database], [b"SCRIPT", b"LOAD", SCRIPT.encode()]]
+        self._tls = redis_tls(settings)
         self._timeout = settings.redis_timeout_seconds
         self.up = False
         self._transport: asyncio.Transport | None = None
@@ -151,7 +154,7 @@ class RedisLink(asyncio.Protocol):
         self._lost.clear()
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(_PAUSE):
-                await self._loop.create_connection(lambda: self, *self._where)
+                await self._loop.create_connection(lambda: self, *self._where, ssl=self._tls)
         if self._transport is None:
             self._lost.set()
 

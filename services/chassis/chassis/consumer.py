@@ -133,8 +133,8 @@ class Consumer:
             await ensure_topics(
                 self._settings, [DeadLetterTopic(topic_of(topic, self._group)) for topic in self._handlers]
             )
-        servers, tuning = self._settings.kafka_bootstrap_servers, self._tuning
-        member = Member(servers, topics, group, handle=self._handle, failed=self._failed, tuning=tuning)
+        tuning = self._tuning
+        member = Member(self._settings, topics, group, handle=self._handle, failed=self._failed, tuning=tuning)
         kafka = await member.start()
         self._member = member
         return kafka

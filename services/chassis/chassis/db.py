@@ -17,6 +17,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from chassis import telemetry
 from chassis.actuator import Health
 from chassis.errors import Conflict, Unavailable
+from chassis.security import database_tls
 from chassis.settings import DatabaseSettings
 from chassis.statement import Statement
 
@@ -280,11 +281,12 @@ class Database:
 
 
 def address(settings: DatabaseSettings) -> dict[str, Any]:
-    """What asyncpg needs to connect: dsn, user, password."""
+    """What asyncpg needs to connect: dsn, user, password, ssl."""
     return {
         "dsn": settings.database_url,
         "user": settings.database_user,
         "password": settings.database_password.get_secret_value(),
+        "ssl": database_tls(settings),
     }
 
 

@@ -4,7 +4,7 @@ A dead-letter topic is worked off from its oldest message: a message that was re
 notes deletions now and then (the embedded broker twice a second); one that is killed before may show a message again.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -77,20 +77,20 @@ class DeadLetterLog:
     Every call raises KafkaError when the brokers do not answer, and NotFound for a topic that is not looked after.
     """
 
-    def __init__(self, servers: str, mine: frozenset[str] | None = None) -> None:
-        self._servers = servers
+    def __init__(self, client: Mapping[str, Any], mine: frozenset[str] | None = None) -> None:
+        self._client = client
         self._mine = mine
 
     async def counts(self) -> list[dict[str, Any]]:
         """`[{topic,source,group,count}]` by topic."""
-        async with connected(self._servers) as log:
+        async with connected(self._client) as log:
             topics = await log.topics()
             return [await self._count(log, topic, topics) for topic in sorted(filter(self._looked_after, topics))]
 
     async def letters(self, topic: str, limit: int = EVERYTHING) -> list[Letter]:
         """The oldest messages of a topic."""
         found: list[Letter] = []
-        async with connected(self._servers) as log, aclosing(self._all(log, topic)) as records:
+        async with connected(self._client) as log, aclosing(self._all(log, topic)) as records:
             async for record in records:
                 if len(found) == limit:
                     break
@@ -100,7 +100,7 @@ class DeadLetterLog:
     async def letter(self, topic: str, partition: int, offset: int) -> Letter:
         """One message. Raises NotFound."""
         at = TopicPartition(topic, partition)
-        async with connected(self._servers) as log:
+        async with connected(self._client) as log:
             await self._check(log, topic)
             first, end = (await log.bounds(topic)).get(at, (0, 0))
             if first <= offset < end:
@@ -125,7 +125,7 @@ class DeadLetterLog:
 
     async def _work_off(self, topic: str, count: int, through: int | None, settle: Settle) -> int:
         done = 0
-        async with connected(self._servers) as log, aclosing(self._all(log, topic)) as records:
+        async with connected(self._client) as log, aclosing(self._all(log, topic)) as records:
             async for record in records:
                 if done == count or (through is not None and record.offset > through):
                     break
@@ -146,7 +146,7 @@ class DeadLetterLog:
     async def _newer(self, letter: Letter) -> ConsumerRecord | None:
         """The last message of the same key behind the dead one."""
         last, source = None, letter.source
-        async with connected(self._servers) as log:
+        async with connected(self._client) as log:
             _, end = (await log.bounds(source.topic))[source]
             async for record in log.read(source, int(letter.facts.get("offset", "0")) + 1, end):
                 if record.key is not None and record.key == letter.record.key and record.value != letter.record.value:

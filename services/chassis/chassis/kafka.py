@@ -12,6 +12,7 @@ from prometheus_client import Counter
 from chassis import telemetry
 from chassis.actuator import Health
 from chassis.errors import Unavailable
+from chassis.security import kafka_client
 from chassis.settings import KafkaSettings
 
 log = telemetry.logger(__name__)
@@ -109,7 +110,7 @@ class KafkaProducer:
     async def _connect(self) -> None:
         while self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._settings.kafka_bootstrap_servers,
+                **kafka_client(self._settings),
                 enable_idempotence=True,
                 acks="all",
                 linger_ms=self._settings.kafka_producer_linger_ms,
@@ -160,7 +161,7 @@ async def ensure_topics(settings: KafkaSettings, topics: Iterable[TopicSpec]) ->
         )
         for topic in topics
     ]
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers, request_timeout_ms=15_000)
+    admin = AIOKafkaAdminClient(**kafka_client(settings), request_timeout_ms=15_000)
     await admin.start()
     try:
         answer = await admin.create_topics(wanted)

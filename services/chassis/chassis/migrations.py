@@ -25,6 +25,7 @@ from chassis import telemetry
 from chassis.actuator import Health
 from chassis.db import Database, Transaction, connect
 from chassis.errors import Unavailable
+from chassis.security import database_tls
 from chassis.settings import ConfigurationError, DatabaseSettings
 
 log = telemetry.logger(__name__)
@@ -185,7 +186,7 @@ class Migrations:
             username=self._settings.database_user,
             password=self._settings.database_password.get_secret_value(),
         )
-        return create_async_engine(url, poolclass=NullPool)
+        return create_async_engine(url, poolclass=NullPool, connect_args={"ssl": database_tls(self._settings)})
 
 
 def _current(connection: sa.Connection) -> str | None:

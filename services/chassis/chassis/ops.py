@@ -23,7 +23,8 @@ from chassis.deadletterlog import EVERYTHING, DeadLetterLog
 from chassis.errors import Unavailable
 from chassis.http import JsonResponse
 from chassis.ring import QUANTILES, SLOT_SECONDS, Ring, Span
-from chassis.settings import ServiceSettings
+from chassis.security import kafka_client
+from chassis.settings import KafkaSettings, ServiceSettings
 
 log = telemetry.logger(__name__)
 
@@ -67,6 +68,7 @@ class Ops:
         self._settings = settings
         self._parts = parts
         self._actuator = actuator
+        self._client: dict[str, Any] = kafka_client(settings) if isinstance(settings, KafkaSettings) else {}
         self._began = time.time()
         self._breakers = newly_made()
         self.ring = Ring()
@@ -134,7 +136,7 @@ class Ops:
         return JsonResponse({"discarded": done})
 
     def _log(self) -> DeadLetterLog:
-        return DeadLetterLog(getattr(self._settings, "kafka_bootstrap_servers", ""), self._topics())
+        return DeadLetterLog(self._client, self._topics())
 
     def _topics(self) -> frozenset[str]:
         return frozenset().union(*(part.dead_letter_topics for part in self._parts if isinstance(part, Buries)))

@@ -15,6 +15,7 @@ from prometheus_client import Histogram
 
 from chassis import telemetry
 from chassis.errors import Unavailable
+from chassis.security import redis_tls
 from chassis.settings import RedisSettings
 
 log = telemetry.logger(__name__)
@@ -35,8 +36,10 @@ class RedisConnection(asyncio.Protocol):
     def __init__(self, settings: RedisSettings) -> None:
         self._where = (settings.redis_host, settings.redis_port)
         password = settings.redis_password
-        self._greeting: list[tuple[Word, ...]] = [("AUTH", password.get_secret_value())] if password else []
+        name = (settings.redis_username,) if settings.redis_username else ()
+        self._greeting: list[tuple[Word, ...]] = [("AUTH", *name, password.get_secret_value())] if password else []
         self._greeting += [("SELECT", settings.redis_database), ("PING",)]
+        self._tls = redis_tls(settings)
         self._timeout = settings.redis_timeout_seconds
         self.up = False
         self._answered = asyncio.Event()
@@ -137,7 +140,7 @@ class RedisConnection(asyncio.Protocol):
         self._answered.clear()
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(self._timeout):
-                await self._loop.create_connection(lambda: self, *self._where)
+                await self._loop.create_connection(lambda: self, *self._where, ssl=self._tls)
                 await self._answered.wait()
 
     async def _stay_connected(self) -> None:

@@ -58,6 +58,15 @@ def _content(name: str, path: str) -> str:
         raise ConfigurationError(f"{name}_FILE names a file that cannot be read ({error.strerror})") from None
 
 
+def _secret_file(folder: str, key: str, *, optional: bool) -> str:
+    try:
+        return (Path(folder) / key).read_text().strip()
+    except OSError as error:
+        if optional:
+            return ""
+        raise ConfigurationError(f"DATABASE_SECRET_DIR has no readable file {key} ({error.strerror})") from None
+
+
 def variable(field_name: str, field: FieldInfo) -> str:
     """The environment variable of a field."""
     return field.validation_alias if isinstance(field.validation_alias, str) else field_name.upper()
@@ -171,12 +180,34 @@ class DatabaseSettings(BaseSettings):
     database_url: str = Field("", description="postgresql://host:port/name; jdbc:postgresql:// is understood")
     database_user: str = Field("admin_user", description="the role that owns the tables")
     database_password: SecretStr = Field(SecretStr("password"), description="its password")
+    database_secret_dir: str = Field(
+        "", description="a folder with files username, password, host, port, dbname, as a mounted Secret has them"
+    )
+    database_tls: Literal["disable", "require", "verify-full"] = Field(
+        "disable", description="require encrypts; verify-full also checks the server's certificate and name"
+    )
+    database_ca_file: str = Field("", description="certificates (PEM) that verify-full trusts; empty: the system's")
     database_pool_size: int = Field(10, ge=1, le=200, description="connections of one process")
     database_timeout_seconds: float = Field(5.0, gt=0, le=600, description="for a statement, and for a free connection")
     ddl_auto: Literal["update", "validate", "none"] | None = Field(
         None, description="update migrates on start, validate refuses to start when behind; validate in production"
     )
     sql_init_mode: Literal["always", "never"] = Field("never", description="always seeds demo data once per database")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_secret(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """What the Secret says, where no variable says otherwise."""
+        folder = values.get("database_secret_dir")
+        if not folder:
+            return values
+        keys = ("username", "password", "host", "port", "dbname")
+        found = {key: _secret_file(folder, key, optional=key not in ("username", "password")) for key in keys}
+        address = (
+            f"postgresql://{found['host']}:{found['port'] or 5432}/{found['dbname'] or 'db'}" if found["host"] else ""
+        )
+        told = {"database_url": address, "database_user": found["username"], "database_password": found["password"]}
+        return {name: value for name, value in told.items() if value} | values
 
     @model_validator(mode="after")
     def _database_defaults(self) -> Self:
@@ -196,6 +227,15 @@ class KafkaSettings(BaseSettings):
     """Where Kafka is, and how this service writes to it."""
 
     kafka_bootstrap_servers: str = Field("kafka:9092", description="host:port, several separated by commas")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="whether brokers are spoken to over TLS, and whether they want a name"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="how the name is proven"
+    )
+    kafka_username: str = Field("", description="the name, with SASL_*")
+    kafka_password: SecretStr | None = Field(None, description="its password")
+    kafka_ca_file: str = Field("", description="certificates (PEM) that brokers are checked with; empty: the system's")
     kafka_topic_prefix: str = Field("", max_length=64, description="stands before every topic and group on the wire")
     kafka_create_topics: bool = Field(True, description="whether the service creates its topics on start")
     kafka_topic_partitions: int = Field(3, ge=1, le=1000, description="of topics that it creates")
@@ -203,13 +243,22 @@ class KafkaSettings(BaseSettings):
     kafka_producer_batch_size: int = Field(65_536, ge=0, le=1_048_576, description="bytes per partition and batch")
     kafka_producer_linger_ms: int = Field(0, ge=0, le=1000, description="milliseconds that a batch waits for company")
 
+    @model_validator(mode="after")
+    def _kafka_name(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_username and self.kafka_password):
+            raise ValueError("KAFKA_SECURITY_PROTOCOL=SASL_* needs KAFKA_USERNAME and KAFKA_PASSWORD")
+        return self
+
 
 class RedisSettings(BaseSettings):
     """Where the cache is."""
 
     redis_host: str = Field("redis", description="host of Redis or Valkey")
     redis_port: int = Field(6379, ge=1, le=65535, description="its port")
+    redis_username: str = Field("", description="the name, where Redis knows several")
     redis_password: SecretStr | None = Field(None, description="its password, if it wants one")
+    redis_tls: bool = Field(False, description="whether Redis is spoken to over TLS")
+    redis_ca_file: str = Field("", description="certificates (PEM) that Redis is checked with; empty: the system's")
     redis_database: int = Field(0, ge=0, description="its database number")
     redis_timeout_seconds: float = Field(0.25, gt=0, le=10, description="an answer later than this is none")
     cache_type: Literal["redis", "none"] = Field("redis", description="none switches the cache off")

@@ -11,6 +11,8 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from chassis.offsets import Offsets
 from chassis.retries import Backoff
+from chassis.security import kafka_broker
+from chassis.settings import KafkaSettings
 
 _log = logging.getLogger("chassis.faststream")
 _log.setLevel(logging.ERROR)  # at every start it warns that it creates no topics, which is how we want it
@@ -47,12 +49,19 @@ class Member:
     """
 
     def __init__(
-        self, servers: str, topics: Sequence[str], group: str, *, handle: Handle, failed: Failed, tuning: Tuning
+        self,
+        settings: KafkaSettings,
+        topics: Sequence[str],
+        group: str,
+        *,
+        handle: Handle,
+        failed: Failed,
+        tuning: Tuning,
     ) -> None:
         self._failed = failed
         self._tuning = tuning
         self._offsets = Offsets(group, tuning.commit_seconds)
-        self._broker = self._make_broker(servers, group)
+        self._broker = self._make_broker(settings, group)
         self._subscriber = self._broker.subscriber(
             *topics,
             group_id=group,
@@ -66,9 +75,10 @@ class Member:
         )
         self._subscriber(handle)
 
-    def _make_broker(self, servers: str, group: str) -> KafkaBroker:
+    def _make_broker(self, settings: KafkaSettings, group: str) -> KafkaBroker:
         return KafkaBroker(
-            servers,
+            settings.kafka_bootstrap_servers,
+            security=kafka_broker(settings),
             client_id=group,
             consumer_only=True,
             metadata_max_age_ms=self._tuning.metadata_max_age_ms,

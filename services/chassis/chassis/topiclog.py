@@ -1,7 +1,8 @@
 """Topics as what they are: partitions of messages with a beginning and an end, read and written message by message."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -54,17 +55,19 @@ class TopicLog:
 
 
 @asynccontextmanager
-async def connected(servers: str) -> AsyncIterator[TopicLog]:
-    """The log behind these brokers (host:port, separated by commas); raises KafkaError when they do not answer."""
+async def connected(client: Mapping[str, Any]) -> AsyncIterator[TopicLog]:
+    """The log behind the brokers that a client is made for (chassis.security.kafka_client).
+
+    Raises:
+        KafkaError: they do not answer.
+    """
     # A short wait, for each partition is left as soon as its end is reached.
-    reader = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, fetch_max_wait_ms=20)
-    writer = AIOKafkaProducer(
-        bootstrap_servers=servers, acks="all", enable_idempotence=True, max_request_size=LARGEST_BYTES
-    )
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    reader = AIOKafkaConsumer(**client, enable_auto_commit=False, fetch_max_wait_ms=20)
+    writer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True, max_request_size=LARGEST_BYTES)
+    admin = AIOKafkaAdminClient(**client)
     try:
-        for client in (reader, writer, admin):
-            await client.start()
+        for each in (reader, writer, admin):
+            await each.start()
         yield TopicLog(reader, writer, admin)
     finally:
         await reader.stop()
