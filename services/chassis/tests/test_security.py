@@ -65,8 +65,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def database(postgres: Postgres, certificate: Path) -> AsyncIterator[str]:
-    """`host:port` of PostgreSQL over TLS only. The wheel's server has none, so a door before it terminates it: a client
-    asks by PostgreSQL's SSLRequest (Frontend/Backend Protocol, 55.2.10), is told yes, and everything else is encrypted."""
+    """`host:port` of PostgreSQL over TLS only. The wheel's server has none, so a door before it ends it: a client
+    asks by SSLRequest (PostgreSQL, Frontend/Backend Protocol, 55.2.10), is told yes, and the rest is encrypted."""
     postgres.create_database("security", PASSWORD)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate / "server.crt", certificate / "server.key")
