@@ -6,17 +6,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 NOTHING = "–"
+_DURATIONS = (
+    (0.01, 1000, 1, "ms"),
+    (1, 1000, 0, "ms"),
+    (10, 1, 1, "s"),
+    (120, 1, 0, "s"),
+    (7_200, 1 / 60, 0, "min"),
+    (172_800, 1 / 3600, 0, "h"),
+)
 
 
 def duration(seconds: float | None) -> str:
-    """`0.8 ms`, `12 ms`, `1.4 s`, `3 min`, `5 h`, `2 d`."""
+    """`0.8 ms`, `12 ms`, `1.4 s`, `49 s`, `3 min`, `5 h`, `2 d`."""
     if seconds is None:
         return NOTHING
-    for limit, factor, unit in ((0.01, 1000, "ms"), (1, 1000, "ms"), (120, 1, "s"), (7200, 1 / 60, "min")):
+    for limit, factor, digits, unit in _DURATIONS:
         if seconds < limit:
-            digits = 1 if limit == 0.01 or unit == "s" else 0
             return f"{seconds * factor:.{digits}f} {unit}"
-    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86400:.0f} d"
+    return f"{seconds / 86_400:.0f} d"
 
 
 def rate(per_second: float | None) -> str:

@@ -1,0 +1,183 @@
+"""The console in a browser: what an administrator sees and does."""
+
+import asyncio
+import json
+import re
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2 as httpx
+import psutil
+import pytest
+from aiokafka import AIOKafkaProducer
+from hpctl.layout import Layout
+from playwright.sync_api import Page, expect
+
+from tests.conftest import Stack
+from tests.console.browsing import CONSOLE, CONTRAST, EMAIL, PAGES, UNNAMED, Watched, log_in
+
+DEAD = "patient.updated.appointments-cg.dlq"
+
+
+def bury(stack: Stack, patient: str, name: str) -> None:
+    """Put a good event among the dead letters, as a consumer does that had a bad day."""
+    data = {"patientId": patient, "name": name, "email": "back@example.com", "version": 3}
+    event = {"eventId": str(uuid.uuid4()), "type": "patient.updated", "occurredAt": "2026-05-20T09:00:00Z"}
+    facts = {
+        "topic": "patient.updated",
+        "partition": "0",
+        "offset": "0",
+        "group": "appointments-cg",
+        "reason": "a bad day",
+    }
+    headers = [("type", b"patient.updated"), *((f"dead-letter-{key}", text.encode()) for key, text in facts.items())]
+
+    async def send() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{Layout(stack.offset, {}).port('KAFKA_PORT')}") as to:
+            await to.send_and_wait(
+                DEAD, json.dumps(event | {"data": data}).encode(), key=patient.encode(), headers=headers
+            )
+
+    with ThreadPoolExecutor(1) as aside:  # the browser's own loop runs in this thread
+        aside.submit(asyncio.run, send()).result(20)
+
+
+def process(stack: Stack, name: str) -> psutil.Process:
+    processes = json.loads(stack.hpctl("status", "--json").stdout)["processes"]
+    return psutil.Process(next(each["pid"] for each in processes if each["name"] == name))
+
+
+def test_in_with_the_right_password_only_and_out_again(visitor: Page, stack: Stack):
+    visitor.goto(CONSOLE)
+    expect(visitor).to_have_url(re.compile("/console/login$"))
+    log_in(visitor, EMAIL, "not this one")
+    expect(visitor.get_by_role("alert")).to_have_text("The email or the password is wrong.")
+    log_in(visitor)
+    expect(visitor.get_by_role("heading", name="All 6 services are up")).to_be_visible(timeout=15_000)
+    cookie = next(each for each in visitor.context.cookies() if each["name"] == "console_session")
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", CONSOLE)
+    assert "console_session" not in visitor.evaluate("document.cookie")
+    visitor.get_by_role("button", name="Log out").click()
+    expect(visitor).to_have_url(re.compile("/console/login$"))
+    visitor.goto(CONSOLE)
+    expect(visitor).to_have_url(re.compile("/console/login$"))
+
+
+def test_every_page_is_named_legible_and_quiet(contexts, state):
+    for scheme in ("light", "dark"):
+        with Watched(contexts(storage_state=state, color_scheme=scheme).new_page()) as page:
+            grounds = set()
+            for address in (*PAGES, f"{CONSOLE}/login"):
+                page.goto(address)
+                assert page.evaluate(CONTRAST) == [], (scheme, address)
+                assert page.evaluate(UNNAMED) == []
+                assert page.locator("h1").count() == 1
+                grounds.add(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+            assert grounds == {"rgb(244, 246, 248)" if scheme == "light" else "rgb(14, 20, 27)"}
+
+
+def test_the_policy_stops_a_script_that_does_not_belong_here(contexts, state):
+    page = contexts(storage_state=state).new_page()
+    page.goto(CONSOLE)
+    with page.expect_console_message(lambda message: "Content Security Policy" in message.text):
+        page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'), {text: 'window.hurt = 1'}))"
+        )
+    assert page.evaluate("window.hurt") is None
+
+
+def test_by_keyboard_alone(admin: Page):
+    admin.goto(CONSOLE)
+    seen = []
+    for _ in range(7):
+        admin.keyboard.press("Tab")
+        focused = admin.locator(":focus")
+        seen.append(" ".join(focused.inner_text().split()))
+        assert focused.evaluate("each => getComputedStyle(each).outlineStyle") == "solid"
+    assert seen == ["Skip to content", "Healthcare console", "Overview", "Dead letters", "Audit", "Live", "Log out"]
+
+
+def test_without_scripts_it_can_be_read(contexts, state):
+    page = contexts(storage_state=state, java_script_enabled=False).new_page()
+    page.goto(CONSOLE)
+    assert page.locator("table.services tbody tr").count() == 6
+    assert page.locator("svg.chart").count() > 10
+    assert not page.locator("#live").is_visible()
+    page.get_by_role("link", name="patient-service").click()
+    assert page.locator("h1").inner_text() == "patient-service"
+
+
+def test_it_brings_itself_up_to_date(admin: Page, stack: Stack):
+    admin.goto(f"{CONSOLE}/audit")
+    admin.evaluate("window.sameDocument = true")
+    failures = admin.get_by_text("auth.login.failed", exact=True)
+    before = failures.count()
+    body = {"email": EMAIL, "password": "not this one either"}
+    assert httpx.post(f"{stack.gateway}/auth/login", json=body, timeout=10).status_code == 401
+    expect(failures).to_have_count(before + 1, timeout=15_000)
+    assert admin.evaluate("window.sameDocument") is True
+    assert EMAIL not in admin.content()
+
+
+@pytest.mark.contract("E11")
+def test_a_dead_letter_is_inspected_replayed_and_gone(admin: Page, stack: Stack):
+    patient = str(uuid.uuid4())
+    bury(stack, patient, "<b>Back & Again</b>")
+    admin.goto(f"{CONSOLE}/dead-letters")
+    admin.get_by_role("link", name=f"Open {DEAD}").click()
+    assert "Back &" not in admin.locator("main").inner_text()
+    expect(admin.get_by_text("a bad day")).to_be_visible()
+    admin.get_by_role("link", name=re.compile("Inspect")).last.click()
+    expect(admin.get_by_label("Value", exact=True)).to_contain_text('"name": "<b>Back & Again</b>"')
+    admin.get_by_role("button", name="Replay up to this one").click()
+    expect(admin.get_by_role("status")).to_contain_text("1 replayed")
+    expect(admin.get_by_text("There are none.")).to_be_visible()
+    visit = {"patientId": patient, "startTime": "2026-05-20T09:00:00", "endTime": "2026-05-20T09:30:00"}
+    with stack.client() as client:
+        booked = client.post("/api/appointments", json=visit).json()
+        deadline = time.monotonic() + 15
+        while client.get(f"/api/appointments/{booked['id']}").json()["patientName"] != "<b>Back & Again</b>":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_dead_letter_is_discarded(admin: Page, stack: Stack):
+    bury(stack, str(uuid.uuid4()), "Nobody")
+    admin.goto(f"{CONSOLE}/dead-letters/appointment-service/{DEAD}")
+    admin.get_by_role("button", name="Discard for good").click()
+    expect(admin.get_by_role("status")).to_contain_text("1 discarded")
+    expect(admin.get_by_text("There are none.")).to_be_visible()
+
+
+def test_a_service_that_does_not_answer_is_down_and_holds_no_page_up(admin: Page, stack: Stack):
+    silent = process(stack, "billing-service")
+    silent.suspend()
+    try:
+        began = time.monotonic()
+        admin.goto(CONSOLE)
+        assert time.monotonic() - began < 2.5  # the page within 2 s, and the browser's own work
+        expect(admin.get_by_role("heading", name="billing-service is down")).to_be_visible()
+        row = admin.locator("table.services tr", has_text="billing-service")
+        expect(row).to_contain_text("DOWN")
+        admin.goto(f"{CONSOLE}/services/billing-service")
+        expect(admin.get_by_text("It does not answer.")).to_be_visible()
+        admin.goto(f"{CONSOLE}/dead-letters")
+        expect(admin.get_by_role("status")).to_contain_text("billing-service does not answer")
+    finally:
+        silent.resume()
+    admin.goto(CONSOLE)
+    expect(admin.get_by_role("heading", name="All 6 services are up")).to_be_visible(timeout=20_000)
+
+
+@pytest.mark.parametrize("size", [(1360, 900), (390, 844)], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_every_screen(contexts, state, tmp_path, size, scheme):
+    width, height = size
+    viewport = {"width": width, "height": height}
+    with Watched(contexts(storage_state=state, color_scheme=scheme, viewport=viewport).new_page()) as page:
+        for address in PAGES:
+            page.goto(address)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+            picture = tmp_path / f"{address.rpartition('/')[2]}.png"
+            assert len(page.screenshot(path=picture, full_page=True)) > 5_000
