@@ -1,49 +1,15 @@
-{{- define "service.security" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-runAsNonRoot: true
-capabilities: {drop: [ALL]}
-{{- end -}}
-
-{{- define "service.mounts" -}}
-- {name: tmp, mountPath: /tmp}
-{{- range $volume, $_ := .secrets }}
-- {name: {{ $volume }}, mountPath: /etc/healthcare/{{ $volume }}, readOnly: true}
-{{- end }}
-{{- end -}}
-
-{{- define "service.container" -}}
-image: {{ include "service.image" . }}
-imagePullPolicy: {{ .v.image.pullPolicy }}
-envFrom:
-  - configMapRef: {name: {{ .name }}}
-securityContext:
-  {{- include "service.security" . | nindent 2 }}
-volumeMounts:
-  {{- include "service.mounts" . | nindent 2 }}
-{{- end -}}
-
-{{- define "service.probe" -}}
-httpGet: {path: {{ .path }}, port: http}
-{{- range $field, $value := .settings }}
-{{ $field }}: {{ $value }}
-{{- end }}
-{{- end -}}
-
-{{- define "service.deployment" }}
----
+{{- define "service.deployment" -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
   {{- include "service.metadata" . | nindent 2 }}
 spec:
-  {{- if not .v.autoscaling.enabled }}
-  replicas: {{ .v.replicas }}
+  {{- if not .Values.autoscaling.enabled }}
+  replicas: {{ .Values.replicas }}
   {{- end }}
-  revisionHistoryLimit: 5
+  revisionHistoryLimit: 3
   progressDeadlineSeconds: 600
   strategy:
-    type: RollingUpdate
     rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
   selector:
     matchLabels:
@@ -52,87 +18,73 @@ spec:
     metadata:
       labels:
         {{- include "service.labels" . | nindent 8 }}
+        {{- include "service.member" . | nindent 8 }}
       annotations:
-        checksum/config: {{ .config | sha256sum }}
-        {{- with .v.podAnnotations }}
+        checksum/config: {{ include "service.settings" . | sha256sum }}
+        {{- with .Values.podAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
-      serviceAccountName: {{ .name }}
-      automountServiceAccountToken: false
-      # Or Kubernetes would set PATIENT_SERVICE_PORT=tcp://… over our settings.
-      enableServiceLinks: false
-      terminationGracePeriodSeconds: {{ .v.terminationGracePeriodSeconds }}
-      securityContext:
-        runAsNonRoot: true
-        runAsUser: 10001
-        runAsGroup: 10001
-        fsGroup: 10001
-        seccompProfile: {type: RuntimeDefault}
-      {{- with .v.imagePullSecrets }}
-      imagePullSecrets:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- if and .v.database.enabled .v.migrations.enabled }}
+      {{- include "service.podbase" . | nindent 6 }}
+      {{- /* No preStop: on SIGTERM the service itself goes unready and drains before it closes its door. */}}
+      terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+      {{- include "service.spread" . | nindent 6 }}
+      {{- if and .Values.migrations.enabled .Values.database.enabled }}
       initContainers:
         - name: migrate
-          command: [python, -m, {{ .v.module }}, migrate]
-          {{- include "service.container" . | nindent 10 }}
-          resources:
-            {{- toYaml .v.resources | nindent 12 }}
+          {{- include "service.container" (merge (dict "words" (list "migrate")) .) | nindent 10 }}
       {{- end }}
       containers:
-        - name: service
-          command: [python, -m, {{ .v.module }}]
+        - name: {{ .Chart.Name }}
           {{- include "service.container" . | nindent 10 }}
           ports:
-            - {name: http, containerPort: {{ .v.ports.http }}}
-            {{- if .v.ports.grpc }}
-            - {name: grpc, containerPort: {{ .v.ports.grpc }}}
+            {{- range $name, $port := get .Table.ports .Chart.Name }}
+            - {name: {{ $name }}, containerPort: {{ $port }}, protocol: TCP}
             {{- end }}
-          startupProbe:
-            {{- include "service.probe" (dict "path" "/actuator/health/liveness" "settings" .v.probes.startup) | nindent 12 }}
-          readinessProbe:
-            {{- include "service.probe" (dict "path" "/actuator/health/readiness" "settings" .v.probes.readiness) | nindent 12 }}
-          livenessProbe:
-            {{- include "service.probe" (dict "path" "/actuator/health/liveness" "settings" .v.probes.liveness) | nindent 12 }}
-          resources:
-            {{- toYaml .v.resources | nindent 12 }}
-      topologySpreadConstraints:
-        - maxSkew: 1
-          topologyKey: kubernetes.io/hostname
-          whenUnsatisfiable: ScheduleAnyway
-          labelSelector:
-            matchLabels:
-              {{- include "service.selector" . | nindent 14 }}
+          {{- include "service.probes" . | nindent 10 }}
       volumes:
-        - name: tmp
-          emptyDir: {sizeLimit: 64Mi}
-        {{- range $volume, $s := .secrets }}
-        - name: {{ $volume }}
-          secret:
-            secretName: {{ $s.secret }}
-            defaultMode: 288
-            {{- with $s.keys }}
-            items:
-              {{- range . }}
-              - {key: {{ . }}, path: {{ . }}}
-              {{- end }}
-            {{- end }}
-        {{- end }}
-      {{- with .v.nodeSelector }}
-      nodeSelector:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with .v.tolerations }}
-      tolerations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with .v.affinity }}
-      affinity:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
-      {{- with .v.priorityClassName }}
-      priorityClassName: {{ . }}
-      {{- end }}
-{{- end -}}
+        {{- include "service.volumes" . | nindent 8 }}
+{{- end }}
+
+{{- define "service.container" -}}
+image: {{ include "service.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+command: [python, -m, {{ .Chart.Name | replace "-" "_" }}{{ range .words }}, {{ . }}{{ end }}]
+envFrom:
+  - configMapRef: {name: {{ include "service.fullname" . }}}
+{{- with .Values.env }}
+env:
+  {{- range $name, $value := . }}
+  - {name: {{ $name }}, value: {{ include "service.text" $value }}}
+  {{- end }}
+{{- end }}
+resources:
+  {{- toYaml .Values.resources | nindent 2 }}
+securityContext:
+  {{- include "service.security.container" . | nindent 2 }}
+volumeMounts:
+  {{- include "service.mounts" . | nindent 2 }}
+{{- end }}
+
+{{/* Liveness depends on nothing outside the process; readiness on what the service cannot answer without. */}}
+{{- define "service.probes" -}}
+{{- range $probe, $path := dict "startup" "liveness" "liveness" "liveness" "readiness" "readiness" }}
+{{ $probe }}Probe:
+  httpGet: {path: /actuator/health/{{ $path }}, port: http}
+  {{- get $.Values.probes $probe | toYaml | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "service.spread" -}}
+{{- if .Values.topologySpread.enabled }}
+topologySpreadConstraints:
+  {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ $key }}
+    whenUnsatisfiable: {{ $.Values.topologySpread.whenUnsatisfiable }}
+    labelSelector:
+      matchLabels:
+        {{- include "service.selector" $ | nindent 8 }}
+  {{- end }}
+{{- end }}
+{{- end }}

@@ -1,39 +1,21 @@
-{{/* Values: the library's defaults under what the chart and its user say. */}}
-{{- define "service.values" -}}
-{{- $mine := omit (deepCopy (.Values | toYaml | fromYaml)) "service" "global" -}}
-{{- toYaml (mergeOverwrite (deepCopy (.Values.service | toYaml | fromYaml)) $mine) -}}
-{{- end -}}
-
-{{- define "service.component" -}}{{ .Values.nameOverride | default .Chart.Name }}{{- end -}}
-
-{{- define "service.selector" -}}
-app.kubernetes.io/name: {{ .component }}
-app.kubernetes.io/instance: {{ .name }}
-{{- end -}}
-
-{{- define "service.labels" -}}
-{{ include "service.selector" . }}
-app.kubernetes.io/component: {{ .component }}
-app.kubernetes.io/part-of: {{ .v.partOf }}
-app.kubernetes.io/version: {{ .version | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
-{{- with .v.commonLabels }}
-{{ toYaml . }}
+{{/*
+"" where the release is named for the chart ("patient" for patient-service): then names are the platform's own,
+which the other services' defaults expect. Otherwise "<release>-", so that two releases fit in one namespace.
+*/}}
+{{- define "service.prefix" -}}
+{{- if not (contains .Release.Name .Chart.Name) }}{{ .Release.Name }}-{{ end -}}
 {{- end }}
-{{- end -}}
 
-{{- define "service.metadata" -}}
-name: {{ .name }}
-namespace: {{ .root.Release.Namespace }}
-labels:
-  {{- include "service.labels" . | nindent 2 }}
-{{- with .v.commonAnnotations }}
-annotations:
-  {{- toYaml . | nindent 2 }}
+{{- define "service.name" -}}
+{{- .Values.nameOverride | default .Chart.Name -}}
 {{- end }}
-{{- end -}}
+
+{{- define "service.fullname" -}}
+{{- $name := printf "%s%s" (include "service.prefix" .) (include "service.name" .) -}}
+{{- .Values.fullnameOverride | default $name | trunc 52 | trimSuffix "-" -}}
+{{- end }}
 
 {{- define "service.image" -}}
-{{ .v.image.repository }}{{ if .v.image.digest }}@{{ .v.image.digest }}{{ else }}:{{ .v.image.tag }}{{ end }}
-{{- end -}}
+{{- $repository := .Values.image.repository | default .Chart.Name -}}
+{{- if .Values.image.digest }}{{ $repository }}@{{ .Values.image.digest }}{{ else }}{{ $repository }}:{{ .Values.image.tag }}{{ end -}}
+{{- end }}

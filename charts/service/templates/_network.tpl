@@ -1,10 +1,6 @@
-{{/* From the table of who talks to whom: `network` in this chart's values. */}}
-{{- define "service.network" }}
-{{- if .v.networkPolicy.enabled }}
-{{- $component := .component }}
-{{- $table := .v.network }}
-{{- $partOf := .v.partOf }}
----
+{{/* One component's rows of connections.yaml, as a policy for both directions. */}}
+{{- define "service.networkpolicy" -}}
+{{- if .Values.networkPolicy.enabled }}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -12,50 +8,62 @@ metadata:
 spec:
   podSelector:
     matchLabels:
-      {{- include "service.selector" . | nindent 6 }}
+      {{- .selector | default (include "service.selector" .) | nindent 6 }}
   policyTypes: [Ingress, Egress]
   ingress:
-    - from:
-        {{- range $from, $row := $table }}
-        {{- if has $component $row.to }}
-        - podSelector:
-            matchLabels: {app.kubernetes.io/name: {{ $from }}, app.kubernetes.io/part-of: {{ $partOf }}}
-        {{- end }}
-        {{- end }}
-        - podSelector:
-            matchLabels: {app.kubernetes.io/name: prometheus}
-        {{- range .v.networkPolicy.fromNamespaces }}
-        - namespaceSelector:
-            matchLabels:
-              {{- toYaml . | nindent 14 }}
-        {{- end }}
-    {{- if eq $component "api-gateway" }}
-    # The door of the platform.
-    - ports:
-        - {port: http, protocol: TCP}
+    {{- include "service.network.ingress" . | nindent 4 }}
+    {{- with .Values.networkPolicy.extraIngress }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
   egress:
-    - ports:
-        - {port: 53, protocol: UDP}
-        - {port: 53, protocol: TCP}
-    {{- $to := (get $table $component).to }}
-    - to:
-        {{- range $to }}
-        {{- if eq . "database" }}
-        - podSelector:
-            matchLabels: {app.kubernetes.io/name: postgres, app.kubernetes.io/part-of: {{ $partOf }}}
-        - podSelector:
-            matchExpressions: [{key: cnpg.io/cluster, operator: Exists}]
-        {{- else if eq . "kafka" }}
-        - podSelector:
-            matchLabels: {app.kubernetes.io/name: kafka, app.kubernetes.io/part-of: {{ $partOf }}}
-        {{- else }}
-        - podSelector:
-            matchLabels: {app.kubernetes.io/name: {{ . }}, app.kubernetes.io/part-of: {{ $partOf }}}
-        {{- end }}
-        {{- end }}
-        {{- range .v.networkPolicy.toCIDRs }}
-        - ipBlock: {cidr: {{ . }}}
-        {{- end }}
+    - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+    {{- include "service.network.egress" . | nindent 4 }}
+    {{- with .Values.networkPolicy.extraEgress }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 {{- end }}
+{{- end }}
+
+{{- define "service.network.ingress" -}}
+{{- range .Table.connections }}
+{{- if and (eq .to $.component) (or (not .when) $.Values.auth.jwksUrl) }}
+- ports: [{port: {{ get (get $.Table.ports .to) .port }}, protocol: TCP}]
+  {{- if ne .from "anywhere" }}
+  from:
+    {{- include "service.network.peer" (dict "Values" $.Values "component" .from) | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "service.network.egress" -}}
+{{- range .Table.connections }}
+{{- if and (eq .from $.component) (or (not .when) $.Values.auth.jwksUrl) }}
+{{- $part := .to | replace "postgres" "database" }}
+{{- if or (not (hasKey $.Values $part)) (not (hasKey (get $.Values $part) "enabled")) (get $.Values $part).enabled }}
+- ports: {{ include "service.network.ports" (dict "Values" $.Values "part" $part "usual" (get (get $.Table.ports .to) .port)) }}
+  {{- if not (has $part $.Values.networkPolicy.external) }}
+  to:
+    {{- include "service.network.peer" (dict "Values" $.Values "component" .to) | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "service.network.peer" -}}
+- podSelector:
+    matchLabels:
+      {{- include "service.member" . | nindent 6 }}
+{{- end }}
+
+{{/* The ports that the values name, since infrastructure that is not ours may listen elsewhere. */}}
+{{- define "service.network.ports" -}}
+{{- $ports := list .usual -}}
+{{- if has .part (list "database" "redis") }}{{ $ports = list (get .Values .part).port }}{{ end -}}
+{{- if eq .part "kafka" -}}
+{{- $ports = list -}}
+{{- range splitList "," .Values.kafka.bootstrapServers }}{{ $ports = append $ports (splitList ":" . | last | int) }}{{ end -}}
 {{- end -}}
+[{{ range $i, $port := uniq $ports }}{{ if $i }}, {{ end }}{port: {{ $port }}, protocol: TCP}{{ end }}]
+{{- end }}

@@ -1,55 +1,32 @@
-{{/* `helm test`: the service answers its health page from inside the cluster. */}}
+{{/* `helm test`: asks the Service for its health, from the service's own image. */}}
 {{- define "service.test" -}}
-{{- $context := include "service.context" . | fromYaml -}}
-{{- $_ := set $context "root" . -}}
+{{- $context := merge (dict "name" (printf "%s-test" (include "service.fullname" .))) . -}}
+{{- $url := printf "http://%s:%v/actuator/health" (include "service.fullname" .) (get .Table.ports .Chart.Name).http -}}
 apiVersion: v1
 kind: Pod
 metadata:
-  name: {{ $context.name }}-test
+  name: {{ $context.name }}
   namespace: {{ .Release.Namespace }}
   labels:
-    app.kubernetes.io/name: {{ $context.component }}-test
-    app.kubernetes.io/instance: {{ $context.name }}
-    app.kubernetes.io/part-of: {{ $context.v.partOf }}
+    app.kubernetes.io/name: {{ include "service.name" . }}-test
+    app.kubernetes.io/instance: {{ .Release.Name }}
+    app.kubernetes.io/component: test
+    app.kubernetes.io/part-of: {{ .Values.partOf }}
+    app.kubernetes.io/managed-by: {{ .Release.Service }}
+    {{- include "service.member" (dict "Values" .Values "component" "test") | nindent 4 }}
   annotations:
     helm.sh/hook: test
     helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 spec:
   restartPolicy: Never
-  automountServiceAccountToken: false
-  enableServiceLinks: false
-  securityContext:
-    runAsNonRoot: true
-    runAsUser: 10001
-    runAsGroup: 10001
-    seccompProfile: {type: RuntimeDefault}
+  {{- include "service.podbase" . | nindent 2 }}
   containers:
     - name: health
-      image: {{ include "service.image" $context }}
-      imagePullPolicy: {{ $context.v.image.pullPolicy }}
-      command:
-        - python
-        - -c
-        - >-
-          import urllib.request;
-          print(urllib.request.urlopen("http://{{ $context.name }}:{{ $context.v.ports.http }}/actuator/health", timeout=20).read())
+      image: {{ include "service.image" . | quote }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      command: [python, -c, "import urllib.request; print(urllib.request.urlopen('{{ $url }}', timeout=10).read().decode())"]
       resources:
-        requests: {cpu: 10m, memory: 32Mi}
-        limits: {memory: 64Mi}
+        {{- toYaml .Values.resources | nindent 8 }}
       securityContext:
-        {{- include "service.security" $context | nindent 8 }}
-{{- end -}}
-
-{{- define "service.notes" -}}
-{{- $context := include "service.context" . | fromYaml -}}
-{{ $context.component }} {{ $context.version }} is on its way.
-
-  kubectl --namespace {{ .Release.Namespace }} rollout status deployment/{{ $context.name }}
-  kubectl --namespace {{ .Release.Namespace }} port-forward service/{{ $context.name }} {{ $context.v.ports.http }}
-  curl http://localhost:{{ $context.v.ports.http }}/actuator/health
-  helm --namespace {{ .Release.Namespace }} test {{ .Release.Name }}
-{{ if and $context.v.database.enabled (not $context.v.database.existingSecret) }}
-Its database is sought at {{ $context.v.database.host | default (printf "%s-db" $context.component) }} with the development password. Say
-  --set database.existingSecret=SECRET   with the keys username, password, host, port and dbname.
-{{ end }}
-{{- end -}}
+        {{- include "service.security.container" . | nindent 8 }}
+{{- end }}

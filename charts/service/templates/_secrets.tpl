@@ -1,0 +1,31 @@
+{{/* Folder under /etc/healthcare → Secret: a secret is always a file, never a variable. */}}
+{{- define "service.secrets" -}}
+{{- $v := .Values -}}
+{{- $found := dict -}}
+{{- range $part := list "database" "kafka" "redis" -}}
+{{- with get $v $part }}{{ if .enabled -}}
+{{- if .existingSecret }}{{ $_ := set $found $part .existingSecret }}{{ end -}}
+{{- if .caSecret }}{{ $_ := set $found (printf "%s-ca" $part) .caSecret }}{{ end -}}
+{{- end }}{{ end -}}
+{{- end -}}
+{{- if and $v.auth.existingSecret (or (not $v.auth.jwksUrl) (eq .Chart.Name "auth-service")) -}}
+{{- $_ := set $found "auth" $v.auth.existingSecret -}}
+{{- end -}}
+{{- toYaml $found -}}
+{{- end }}
+
+{{- define "service.volumes" -}}
+- name: tmp
+  emptyDir: {sizeLimit: 64Mi}
+{{- range $folder, $secret := include "service.secrets" . | fromYaml }}
+- name: {{ $folder }}
+  secret: {secretName: {{ $secret | quote }}, defaultMode: 0440}
+{{- end }}
+{{- end }}
+
+{{- define "service.mounts" -}}
+- {name: tmp, mountPath: /tmp}
+{{- range $folder, $secret := include "service.secrets" . | fromYaml }}
+- {name: {{ $folder }}, mountPath: /etc/healthcare/{{ $folder }}, readOnly: true}
+{{- end }}
+{{- end }}
