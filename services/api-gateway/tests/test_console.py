@@ -142,6 +142,15 @@ async def test_every_answer_says_what_a_browser_may_do(gate: Edge):
     assert (await gate.ask("GET", "/console/static/..%2fpages.py")).status in {400, 404}
 
 
+async def test_what_is_not_there_is_a_page_too(gate: Edge):
+    held = f"Cookie: {await session(gate)}"
+    for path in ("services/nothing", "dead-letters/nothing/t.dlq", "dead-letters/patient-service/t.dlq"):
+        reply = await gate.ask("GET", f"/console/{path}", held)
+        assert reply.status == 404
+        assert b"<h1>Not found</h1>" in reply.body
+    assert (await gate.ask("GET", "/api-docs/nothing")).one("content-type") == "application/problem+json"
+
+
 async def test_forms_are_short_and_few(platform: Platform, gate: Edge):
     assert (await gate.ask("POST", "/console/login", FORM, body=b"x" * 20_000)).status == 413
     assert (await gate.ask("POST", "/console/login", "Content-Type: text/plain", body=b"x")).status == 415
