@@ -10,7 +10,7 @@ SERVICES := patient-service appointment-service auth-service billing-service ana
 	@echo "fetching uv into .cache/uv"
 	@python3 -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13'
 
-.PHONY: help install up down reset status demo doctor test test-compose images sbom chaos lint format types protos contract bench clean
+.PHONY: help install up down reset status demo doctor test test-compose images sbom chaos lint format types protos dashboards contract bench clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ types: install ## mypy, strict
 
 protos: install ## generate gRPC code and event schemas from their sources
 	@$(RUN) python -m healthcare_contracts.generate
+
+dashboards: install ## generate Grafana's dashboards from monitoring/dashboards
+	@$(RUN) python -m monitoring.dashboards.generate
 
 contract: install ## rewrite the proofs in docs/contract.md from the marks on the tests
 	@$(RUN) python -m tests.contract.configuration && $(RUN) python -m tests.contract.table

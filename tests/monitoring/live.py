@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import Stack
 
+SERVICE_NAMES = tuple(service.name for service in SERVICES)
 VISIT = {"startTime": "2026-05-20T09:00:00", "endTime": "2026-05-20T09:30:00"}
 
 

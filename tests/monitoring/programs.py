@@ -14,7 +14,6 @@ PACKAGES = (
     "prometheus-postgres-exporter",
     "prometheus-redis-exporter",
 )
-UNPROVEN = {"kafka": "no kafka-exporter can be had where no image registry is: its target is not scraped"}
 
 
 @functools.cache

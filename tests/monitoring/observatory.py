@@ -1,0 +1,129 @@
+"""Prometheus, Alertmanager and exporters beside the running platform, by the very files that are deployed."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import yaml
+from hpctl.embedded.process import Server
+from hpctl.layout import SERVICES, Layout
+
+from hpctl import state
+from tests.conftest import ROOT, Stack
+from tests.monitoring.programs import program
+
+MONITORING = ROOT / "monitoring"
+UNPROVEN = {"kafka": "no kafka-exporter can be had without an image registry"}
+
+
+class Program(Server):
+    """One of Debian's programs; `arguments` may say {port}."""
+
+    def __init__(self, directory: Path, name: str, page: str, arguments: list[str], environ: Mapping[str, str]) -> None:
+        self.name = name
+        super().__init__(directory / name)
+        self._page = page
+        self._arguments = [each.format(port=self.port) for each in arguments]
+        self._environ = environ
+
+    def prepare(self) -> None:
+        """Nothing."""
+
+    def command(self) -> list[str]:
+        return [str(program(self.name)), *self._arguments]
+
+    def environment(self) -> Mapping[str, str]:
+        return os.environ | dict(self._environ)
+
+    def answers(self) -> bool:
+        try:
+            return self.get(self._page).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def get(self, path: str, **query: Any) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", params=query, timeout=20)
+
+
+class Observatory:
+    """All of it for one stack; `start` returns when Prometheus answers."""
+
+    def __init__(self, stack: Stack, directory: Path) -> None:
+        self._layout = Layout(stack.offset)
+        self._directory = directory
+        self.exporters = {"redis": self._redis(), "postgres": self._postgres(), "node": self._node()}
+        self.alertmanager = self._program(
+            "prometheus-alertmanager",
+            "/-/ready",
+            f"--config.file={MONITORING / 'alertmanager.yml'}",
+            "--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+            f"--storage.path={directory / 'alerts'}",
+        )
+        self.prometheus = self._program(
+            "prometheus",
+            "/-/ready",
+            f"--config.file={directory / 'prometheus.yml'}",
+            "--web.listen-address=127.0.0.1:{port}",
+            f"--storage.tsdb.path={directory / 'series'}",
+            "--log.level=warn",
+        )
+
+    def start(self) -> None:
+        self._configure()
+        for server in (*self.exporters.values(), self.alertmanager, self.prometheus):
+            server.start()
+
+    def stop(self) -> None:
+        for server in (self.prometheus, self.alertmanager, *self.exporters.values()):
+            server.stop()
+
+    def query(self, path: str, **parameters: Any) -> Any:
+        """The `data` of an answer of Prometheus."""
+        answer = self.prometheus.get(f"/api/v1/{path}", **parameters).json()
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    def _configure(self) -> None:
+        """The deployed configuration with this machine's addresses in it, and every second instead of every fifteen."""
+        configuration = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
+        configuration["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+        ports = {service.name: self._layout.port(service.port) for service in SERVICES}
+        ports |= {name: exporter.port for name, exporter in self.exporters.items()}
+        ports["prometheus"] = self.prometheus.port
+        kept = [job for job in configuration["scrape_configs"] if job["job_name"] not in UNPROVEN]
+        for job in kept:
+            job["static_configs"] = [{"targets": [f"127.0.0.1:{ports[job['job_name']]}"]}]
+        configuration["scrape_configs"] = kept
+        target = [{"targets": [f"127.0.0.1:{self.alertmanager.port}"]}]
+        configuration["alerting"]["alertmanagers"] = [{"static_configs": target}]
+        (self._directory / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+        shutil.copytree(MONITORING / "rules", self._directory / "rules")
+
+    def _program(self, name: str, page: str, *arguments: str, **environ: str) -> Program:
+        return Program(self._directory, name, page, list(arguments), environ)
+
+    def _redis(self) -> Program:
+        return self._program(
+            "prometheus-redis-exporter",
+            "/metrics",
+            "-web.listen-address=127.0.0.1:{port}",
+            f"-redis.addr=redis://127.0.0.1:{self._layout.port('REDIS_PORT')}",
+            REDIS_PASSWORD=state.password(self._layout, "valkey"),
+        )
+
+    def _postgres(self) -> Program:
+        role = "patient_service"
+        password, port = state.password(self._layout, role), self._layout.port("PATIENT_DB_PORT")
+        return self._program(
+            "prometheus-postgres-exporter",
+            "/metrics",
+            "--web.listen-address=127.0.0.1:{port}",
+            DATA_SOURCE_NAME=f"postgresql://{role}:{password}@127.0.0.1:{port}/{role}?sslmode=disable",
+        )
+
+    def _node(self) -> Program:
+        return self._program("prometheus-node-exporter", "/metrics", "--web.listen-address=127.0.0.1:{port}")
