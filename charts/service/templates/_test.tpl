@@ -1,7 +1,8 @@
 {{/* `helm test`: asks the Service for its health, from the service's own image. */}}
 {{- define "service.test" -}}
 {{- $context := merge (dict "name" (printf "%s-test" (include "service.fullname" .))) . -}}
-{{- $url := printf "http://%s:%v/actuator/health" (include "service.fullname" .) (get .Table.ports .Chart.Name).http -}}
+{{- $url := .url -}}
+{{- if not $url }}{{ $url = include "service.test.url" . }}{{ end -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -29,4 +30,8 @@ spec:
         {{- toYaml .Values.resources | nindent 8 }}
       securityContext:
         {{- include "service.security.container" . | nindent 8 }}
+{{- end }}
+
+{{- define "service.test.url" -}}
+http://{{ include "service.fullname" . }}:{{ (get .Table.ports .Chart.Name).http }}/actuator/health
 {{- end }}
