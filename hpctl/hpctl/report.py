@@ -74,6 +74,7 @@ def show_addresses(layout: Layout) -> None:
         for service in reversed(SERVICES)
     }
     addresses |= {
+        "console": f"{layout.gateway}/console",
         "PostgreSQL": f"127.0.0.1, ports {', '.join(map(str, databases))}; passwords in {passwords}",
         "Valkey": f"127.0.0.1:{layout.port('REDIS_PORT')}",
         "Kafka": f"127.0.0.1:{layout.port('KAFKA_PORT')} and {layout.port('KAFKA_EXTERNAL_PORT')}",

@@ -22,6 +22,8 @@ QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 HIDDEN = ("/ops", "/console", "/actuator")
 """Routes that a console asks for itself: what watches must not be what is seen."""
 
+PUT_ASIDE = ("dead-lettered", "passed-over")
+
 Series = tuple[str, str]
 """A kind, and a route template or topic."""
 Name = Callable[[Mapping[str, str]], str]
@@ -34,7 +36,7 @@ def _route(labels: Mapping[str, str]) -> str:
 COUNTED: dict[str, tuple[str, Name]] = {
     "http_requests": ("requests", _route),
     "gateway_requests": ("requests", lambda labels: labels["route"]),
-    "consumer_messages": ("consumed", lambda labels: labels["topic"]),
+    "consumer_messages": ("consumed", lambda labels: "" if labels["result"] in PUT_ASIDE else labels["topic"]),
     "consumer_dead_letters": ("dead", lambda labels: labels["topic"]),
     "outbox_published": ("published", lambda labels: labels["topic"]),
 }

@@ -1,6 +1,8 @@
 """All services at one moment, as far as they answer."""
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,7 @@ from api_gateway.console.calls import Caller, Silent
 
 GATEWAY = "api-gateway"
 AUTH = "auth-service"
+WAITING_SECONDS = 30.0
 LATELY = 6
 """Slots that are spoken of as the last minute."""
 
@@ -103,6 +106,7 @@ class Services:
     def __init__(self, urls: Mapping[str, str], ops: Ops) -> None:
         self._urls = urls
         self._ops = ops
+        self._waiting: tuple[float, int] = (-math.inf, 0)
 
     @property
     def names(self) -> list[str]:
@@ -136,7 +140,15 @@ class Services:
         """`[{service,topic,source,group,count}]`, and the services that did not answer."""
         answers = await asyncio.gather(*(self._dead_letters_of(name, token) for name in self.remote))
         silent = [name for name, found in zip(self.remote, answers, strict=True) if found is None]
-        return [each for found in answers for each in found or ()], silent
+        letters = [each for found in answers for each in found or ()]
+        self._waiting = (time.monotonic(), sum(each["count"] for each in letters))
+        return letters, silent
+
+    async def waiting(self, token: str) -> int:
+        """How many dead letters there are, or were half a minute ago: every look costs Kafka a few connections."""
+        if time.monotonic() - self._waiting[0] > WAITING_SECONDS:
+            await self.dead_letters(token)
+        return self._waiting[1]
 
     async def _dead_letters_of(self, name: str, token: str) -> list[dict[str, Any]] | None:
         try:

@@ -45,7 +45,8 @@ async def static(name: str) -> Response:
 @router.get("/console")
 async def overview(who: Who, platform: Platform) -> Response:
     """All services at a glance."""
-    return shown("overview.html", who, "Overview", "overview", fleet=await platform.fleet(who.token))
+    fleet, waiting = await asyncio.gather(platform.fleet(who.token), platform.waiting(who.token))
+    return shown("overview.html", who, "Overview", "overview", fleet=fleet, waiting=waiting)
 
 
 @router.get("/console/services/{name}")
