@@ -1,0 +1,46 @@
+"""The images that the node runs, out of the project's Dockerfile: the release, the one after it, and a broken one.
+
+Third-party images cannot be pulled everywhere: the engine's stand-ins carry the real servers under the same tags.
+"""
+
+import tempfile
+from pathlib import Path
+
+from hpctl.layout import SERVICES
+
+from tests.cluster.node.runtime import PAUSE
+from tests.engine.base import PYTHON
+from tests.engine.daemon import Engine, engine
+from tests.engine.images import TARGETS, build
+from tests.engine.standins import build_standins, image_of
+
+BUILTIN = ("kafka", "patient-service-db", "redis", "prometheus", "alertmanager")  # compose's names of what charts run
+SECOND = "second"
+BROKEN = "broken"
+RELEASES = [service.name for service in SERVICES]
+
+
+def archive(target: Path) -> None:
+    """Build all and write them into one archive, for a runtime without a registry."""
+    with engine() as built:
+        build(built)
+        build_standins(built, *BUILTIN)
+        _derive(built, PAUSE, "debian:trixie-slim", 'CMD ["sleep", "infinity"]')
+        for name in RELEASES:
+            _derive(built, f"{name}:{SECOND}", f"{name}:latest", "ENV APP_VERSION=0.2.0")
+        broken = 'CMD ["sh", "-c", "echo this image is broken >&2; exit 1"]'
+        _derive(built, f"patient-service:{BROKEN}", PYTHON, broken)
+        built.docker("save", "--output", target, *everything())
+
+
+def everything() -> list[str]:
+    """The tags of all images."""
+    ours = [f"{name}:latest" for name in TARGETS if name != "hpctl"]
+    later = [f"{name}:{SECOND}" for name in RELEASES]
+    return [*ours, *later, f"patient-service:{BROKEN}", PAUSE, *(image_of(service) for service in BUILTIN)]
+
+
+def _derive(built: Engine, tag: str, base: str, *lines: str) -> None:
+    with tempfile.TemporaryDirectory() as context:
+        (Path(context) / "Dockerfile").write_text("\n".join((f"FROM {base}", *lines)))
+        built.docker("build", f"--tag={tag}", context)
