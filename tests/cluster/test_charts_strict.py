@@ -32,6 +32,15 @@ ROUTED: dict[str, Values] = {
     "gateway-api": {"httpRoute": {"enabled": True, "parentRefs": PARENT, "hostnames": ["care.example"]}},
     "ingress": {"ingress": {"enabled": True, "className": "any", "host": "care.example", "tlsSecret": "tls"}},
 }
+INFRASTRUCTURE: list[tuple[str, Values, set[str]]] = [
+    ("kafka", {"mode": "builtin", "networkPolicy": {"enabled": True}}, {"StatefulSet", "NetworkPolicy"}),
+    ("kafka", {"mode": "strimzi", "metrics": {"enabled": True}}, {"Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser"}),
+    ("postgres", {"mode": "builtin", "networkPolicy": {"enabled": True}}, {"StatefulSet", "NetworkPolicy"}),
+    ("postgres", {"mode": "cloudnative-pg", "podMonitor": {"enabled": True}}, {"Cluster", "Database", "PodMonitor"}),
+    ("redis", {"existingSecret": "redis", "networkPolicy": {"enabled": True}}, {"StatefulSet", "NetworkPolicy"}),
+    ("monitoring", {"mode": "builtin"}, {"Deployment", "ConfigMap"}),
+    ("monitoring", {"mode": "prometheus-operator"}, {"Prometheus", "Alertmanager", "PrometheusRule"}),
+]
 KINDS = {  # what a mode must add, or it proves nothing
     "autoscaling": {"HorizontalPodAutoscaler", "PodDisruptionBudget"},
     "monitored": {"ServiceMonitor"},
@@ -47,6 +56,20 @@ def api(third_party: ControlPlane) -> Iterator[Api]:
     api = Api(third_party, "charts")
     yield api
     api.close()
+
+
+@pytest.fixture(scope="module")
+def shared(third_party: ControlPlane) -> str:
+    """One namespace for all modes: an API server judges a change as strictly as a new object."""
+    return third_party.namespace("modes")
+
+
+@pytest.fixture(scope="module")
+def restricted(third_party: ControlPlane) -> str:
+    """A namespace that takes only pods of the restricted profile."""
+    name = third_party.namespace("restricted")
+    third_party.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    return name
 
 
 def apply(api: Api, namespace: str, chart: str, values: Values) -> list[Values]:
@@ -73,16 +96,26 @@ def test_a_service_is_installed_alone(third_party: ControlPlane, api: Api, names
 @pytest.mark.contract("R3")
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "defaults"])
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_mode_of_a_service(api: Api, namespace: str, service: str, mode: str) -> None:
-    objects = apply(api, namespace, service, MODES[mode])
+def test_every_mode_of_a_service(api: Api, shared: str, service: str, mode: str) -> None:
+    objects = apply(api, shared, service, MODES[mode])
     assert KINDS.get(mode, set()) <= {found["kind"] for found in objects}
 
 
 @pytest.mark.contract("R3")
 @pytest.mark.parametrize("mode", ROUTED)
-def test_the_ways_to_the_gateway(api: Api, namespace: str, mode: str) -> None:
-    objects = apply(api, namespace, "api-gateway", ROUTED[mode])
+def test_the_ways_to_the_gateway(api: Api, shared: str, mode: str) -> None:
+    objects = apply(api, shared, "api-gateway", ROUTED[mode])
     assert KINDS[mode] <= {found["kind"] for found in objects}
+
+
+@pytest.mark.contract("R3")
+@pytest.mark.parametrize(("chart", "values", "kinds"), INFRASTRUCTURE)
+def test_every_mode_of_the_infrastructure(api: Api, shared: str, chart: str, values: Values, kinds: set[str]) -> None:
+    assert kinds <= {found["kind"] for found in apply(api, shared, chart, values)}
+
+
+def test_no_chart_is_left_out() -> None:
+    assert {*SERVICES, *(chart for chart, _, _ in INFRASTRUCTURE)} >= set(charts.names()) - {"healthcare-operator"}
 
 
 @pytest.mark.contract("R3")
@@ -93,14 +126,10 @@ def test_no_value_is_misspelt_unnoticed() -> None:
 
 @pytest.mark.contract("R3")
 @pytest.mark.parametrize("service", SERVICES)
-def test_pods_pass_restricted_pod_security(third_party: ControlPlane, namespace: str, service: str) -> None:
-    """The API server itself is the judge: it would warn about, and refuse, a pod that asks for too much."""
-    label = "pod-security.kubernetes.io/enforce=restricted"
-    third_party.kubectl("label", "namespace", namespace, label)
-    deployment = next(found for found in charts.render(service, namespace) if found["kind"] == "Deployment")
+def test_pods_pass_restricted_pod_security(api: Api, restricted: str, service: str) -> None:
+    """The API server itself is the judge: it refuses a pod that asks for too much."""
+    deployment = next(found for found in charts.render(service, restricted) if found["kind"] == "Deployment")
     template = deployment["spec"]["template"]
-    template["spec"].pop("serviceAccountName", None)
-    meta = {"name": "judged", "labels": template["metadata"]["labels"]}
-    third_party.apply(
-        {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}, namespace=namespace
-    )
+    template["spec"]["serviceAccountName"] = "default"
+    meta = {"name": service, "namespace": restricted, "labels": template["metadata"]["labels"]}
+    api.apply("Pod", {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]})

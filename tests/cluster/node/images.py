@@ -6,15 +6,17 @@ Third-party images cannot be pulled everywhere: the engine's stand-ins carry the
 import tempfile
 from pathlib import Path
 
+import yaml
 from hpctl.layout import SERVICES
 
+from tests.cluster.charts import CHARTS
 from tests.cluster.node.runtime import PAUSE
 from tests.engine.base import PYTHON
 from tests.engine.daemon import Engine, engine
 from tests.engine.images import TARGETS, build
 from tests.engine.standins import build_standins, image_of
 
-BUILTIN = ("kafka", "patient-service-db", "redis", "prometheus", "alertmanager")  # compose's names of what charts run
+BUILTIN = {"kafka": "kafka", "patient-service-db": "postgres", "redis": "redis"}  # Compose's service → our chart
 SECOND = "second"
 BROKEN = "broken"
 RELEASES = [service.name for service in SERVICES]
@@ -25,11 +27,12 @@ def archive(target: Path) -> None:
     with engine() as built:
         build(built)
         build_standins(built, *BUILTIN)
+        for service, chart in BUILTIN.items():  # user 70 is `postgres` in Alpine's image, and initdb asks for its name
+            _derive(built, chart_image(chart), image_of(service), "USER root", "RUN id 70 || useradd -u 70 seventy")
         _derive(built, PAUSE, "debian:trixie-slim", 'CMD ["sleep", "infinity"]')
         for name in RELEASES:
             _derive(built, f"{name}:{SECOND}", f"{name}:latest", "ENV APP_VERSION=0.2.0")
-        broken = 'CMD ["sh", "-c", "echo this image is broken >&2; exit 1"]'
-        _derive(built, f"patient-service:{BROKEN}", PYTHON, broken)
+        _derive(built, f"patient-service:{BROKEN}", PYTHON, "WORKDIR /broken")
         built.docker("save", "--output", target, *everything())
 
 
@@ -37,7 +40,13 @@ def everything() -> list[str]:
     """The tags of all images."""
     ours = [f"{name}:latest" for name in TARGETS if name != "hpctl"]
     later = [f"{name}:{SECOND}" for name in RELEASES]
-    return [*ours, *later, f"patient-service:{BROKEN}", PAUSE, *(image_of(service) for service in BUILTIN)]
+    return [*ours, *later, f"patient-service:{BROKEN}", PAUSE, *map(chart_image, BUILTIN.values())]
+
+
+def chart_image(chart: str) -> str:
+    """The image that an infrastructure chart runs by default."""
+    image = yaml.safe_load((CHARTS / chart / "values.yaml").read_text())["image"]
+    return f"{image['repository']}:{image['tag']}"
 
 
 def _derive(built: Engine, tag: str, base: str, *lines: str) -> None:

@@ -1,5 +1,6 @@
-"""The platform's services on the node, each installed by its own chart beside infrastructure that is not ours."""
+"""The platform on the node, brought up by its charts alone, as a user without the operator would do it."""
 
+import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +10,10 @@ from hpctl.layout import SERVICES
 from hpctl.walkthrough import walk
 
 from tests.cluster import charts
-from tests.cluster.node import surroundings
 from tests.cluster.node.node import NodeCluster
 
 NAMES = [service.name for service in SERVICES]
-SECRET = "a-secret-of-the-tests-of-more-than-32-bytes"
+SERVERS = ("kafka", "postgres", "redis")
 
 
 @dataclass
@@ -28,15 +28,15 @@ class Platform:
     def install(self, *names: str, **more: Any) -> None:
         """Apply the charts of these services, strict, and wait until each is rolled out."""
         for name in names:
-            own = surroundings.values(name) | {"replicas": self.replicas, "auth": {"existingSecret": "tokens"}} | more
+            own = _settings(name) | {"replicas": self.replicas} | more
             self.values[name] = own
             self.cluster.apply(*charts.render(name, self.namespace, own), namespace=self.namespace)
         for name in names:
-            self.rolled_out(name)
+            self.rolled_out(f"deployment/{name}")
 
-    def rolled_out(self, name: str, within: int = 180) -> None:
-        """The Deployment's newest pods serve, and the older ones are gone from its count."""
-        words = ("rollout", "status", f"deployment/{name}", "--namespace", self.namespace, f"--timeout={within}s")
+    def rolled_out(self, workload: str, within: int = 240) -> None:
+        """The workload's newest pods serve, and the older ones are gone from its count."""
+        words = ("rollout", "status", workload, "--namespace", self.namespace, f"--timeout={within}s")
         self.cluster.kubectl(*words, timeout=within + 20)
 
     @property
@@ -71,10 +71,32 @@ class Platform:
 
 
 def bring_up(cluster: NodeCluster, namespace: str) -> Platform:
-    """Neighbours first, then the services."""
-    surroundings.bring_up(cluster, namespace)
-    tokens = ("create", "secret", "generic", "tokens", f"--from-literal=jwt-secret={SECRET}", "-n", namespace)
-    cluster.kubectl(*tokens)
+    """The built-in servers and then the services, all by their charts, on generated credentials."""
+    databases = [name.removesuffix("-service") for name in NAMES if name != "api-gateway"]
+    logins = [_secret(f"{name}-service-db", _login(name)) for name in databases]
+    superuser = _secret("postgres-superuser", {"password": secrets.token_hex(16)})
+    tokens = _secret("tokens", {"jwt-secret": secrets.token_hex(32)})
+    cluster.apply(*logins, superuser, tokens, namespace=namespace)
     platform = Platform(cluster, namespace)
+    for chart in SERVERS:
+        cluster.apply(*charts.render(chart, namespace), namespace=namespace)
+    for chart in SERVERS:
+        platform.rolled_out(f"statefulset/{chart}")
     platform.install(*NAMES)
     return platform
+
+
+def _settings(name: str) -> dict[str, Any]:
+    """What a service's chart is told beyond its defaults."""
+    tokens = {"auth": {"existingSecret": "tokens"}}
+    if name == "api-gateway":
+        return tokens | {"config": {"RATE_LIMITS": "default=5000/10000,auth=500/500"}}
+    return tokens | {"database": {"existingSecret": f"{name}-db"}}
+
+
+def _login(name: str) -> dict[str, str]:
+    return {"username": name, "password": secrets.token_hex(16), "host": "postgres", "port": "5432", "dbname": name}
+
+
+def _secret(name: str, data: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}

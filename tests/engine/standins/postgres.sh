@@ -9,13 +9,16 @@ if [ "$(id -u)" = 0 ]; then
   chmod 700 "$PGDATA"
   exec setpriv --reuid=postgres --regid=postgres --clear-groups "$0" "$@"
 fi
+[ -z "${POSTGRES_PASSWORD_FILE:-}" ] || POSTGRES_PASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
 user=${POSTGRES_USER:-postgres}
 database=${POSTGRES_DB:-$user}
 run() { psql -v ON_ERROR_STOP=1 --no-psqlrc -U "$user" -d "${RUN_IN:-$database}" "$@"; }
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   : "${POSTGRES_PASSWORD:?POSTGRES_PASSWORD is not set}"
-  initdb -U "$user" --pwfile=<(printf '%s' "$POSTGRES_PASSWORD") -E UTF8 --locale=C.UTF-8 >/dev/null
-  echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+  export PGPASSWORD=$POSTGRES_PASSWORD
+  # shellcheck disable=SC2086 (several arguments are meant)
+  initdb -U "$user" --pwfile=<(printf '%s' "$POSTGRES_PASSWORD") -E UTF8 --locale=C.UTF-8 ${POSTGRES_INITDB_ARGS:-} >/dev/null
+  echo "host all all all ${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}" >> "$PGDATA/pg_hba.conf"
   pg_ctl -o "-c listen_addresses=''" -w start >/dev/null
   [ "$database" = postgres ] || RUN_IN=postgres run -q -c "CREATE DATABASE \"$database\""
   for file in /docker-entrypoint-initdb.d/*; do
