@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
@@ -24,6 +24,7 @@ from chassis.errors import PlatformError
 from chassis.jwks import Jwks
 from chassis.ring import Ring
 from chassis.settings import ConfigurationError, ServiceSettings
+from chassis.tally import Histogram, Series
 
 __all__ = ["Health", "Part", "create_app", "main", "run"]
 
@@ -113,7 +114,7 @@ def _observe(method: str, route: str, status: int, seconds: float) -> None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+def _series(method: str, route: str, status: int) -> tuple[Counter, Series]:
     return REQUESTS.labels(method, route, str(status)), SECONDS.labels(method, route)
 
 

@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 from asyncpg.transaction import Transaction as DatabaseTransaction
 from fastapi import Depends, Request
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
 from chassis import telemetry
 from chassis.actuator import Health
@@ -20,6 +20,7 @@ from chassis.errors import Conflict, Unavailable
 from chassis.security import database_tls
 from chassis.settings import DatabaseSettings
 from chassis.statement import Statement
+from chassis.tally import Histogram
 
 __all__ = ["Database", "InTransaction", "Reader", "Reads", "Statement", "Transaction", "connect"]
 

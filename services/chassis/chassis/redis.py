@@ -11,12 +11,12 @@ from collections import deque
 from typing import Any, cast
 
 import hiredis
-from prometheus_client import Histogram
 
 from chassis import telemetry
 from chassis.errors import Unavailable
 from chassis.security import redis_tls
 from chassis.settings import RedisSettings
+from chassis.tally import Histogram, Series
 
 log = telemetry.logger(__name__)
 
@@ -45,7 +45,7 @@ class RedisConnection(asyncio.Protocol):
         self._answered = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader()
-        self._waiting: deque[tuple[float, Histogram, asyncio.Future[Any]]] = deque()
+        self._waiting: deque[tuple[float, Series, asyncio.Future[Any]]] = deque()
         self._unsent: list[bytes] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -156,5 +156,5 @@ class RedisConnection(asyncio.Protocol):
 
 
 @functools.lru_cache(maxsize=64)
-def _series(command: Word) -> Histogram:
+def _series(command: Word) -> Series:
     return SECONDS.labels(command)
