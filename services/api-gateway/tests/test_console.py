@@ -68,15 +68,19 @@ def proofs(page: Reply) -> dict[str, str]:
     return dict(found)
 
 
-async def test_an_admin_gets_a_cookie_that_scripts_and_other_sites_cannot_use(gate: Edge):
+async def test_an_admin_gets_a_cookie_that_scripts_and_other_sites_cannot_use(gate: Edge, platform: Platform):
     reply = await log_in(gate, "admin@x")
     assert (reply.status, reply.one("location")) == (303, "/console")
     kept = cookie(reply, "console_session")
     assert {"HttpOnly", "SameSite=strict", "Path=/console", "Max-Age=36000"} <= set(kept.split("; "))
     assert "Secure" not in kept
-    overview = await gate.ask("GET", "/console", f"Cookie: {kept.partition(';')[0]}")
+    overview = await gate.ask("GET", "/console", f"Cookie: {kept.partition(';')[0]}", "X-Request-ID: one-look")
     assert overview.status == 200
     assert b"does not answer" in overview.body
+    asked = platform.asked("/ops/summary")
+    assert len(asked) == 5
+    assert {seen.one("x-request-id") for seen in asked} == {"one-look"}
+    assert all(seen.one("authorization").startswith("Bearer ") for seen in asked)
 
 
 async def test_behind_tls_or_in_production_the_cookie_is_secure(platform: Platform):
@@ -149,6 +153,17 @@ async def test_what_is_not_there_is_a_page_too(gate: Edge):
         assert reply.status == 404
         assert b"<h1>Not found</h1>" in reply.body
     assert (await gate.ask("GET", "/api-docs/nothing")).one("content-type") == "application/problem+json"
+
+
+async def test_an_address_cannot_add_to_what_a_service_is_asked(gate: Edge, platform: Platform):
+    held = f"Cookie: {await session(gate)}"
+    for topic in ("a%0d%0aX-Evil:%201", "a%20HTTP/1.1%0aX-Evil:1", "a?x-evil=1", "a%3fx-evil=1"):
+        await gate.ask("GET", f"/console/dead-letters/patient-service/{topic}", held)
+    asked = [seen for seen in platform.seen if seen.target.startswith("/ops/")]
+    assert not any("?" in seen.target or " " in seen.target for seen in asked)
+    assert asked
+    assert not platform.bad
+    assert not any(seen.all("x-evil") for seen in platform.seen)
 
 
 async def test_forms_are_short_and_few(platform: Platform, gate: Edge):

@@ -6,8 +6,10 @@ from users is the one that an operator wants to see.
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 import orjson
+from chassis import telemetry
 
 from api_gateway.fetch import WholeAnswer
 from api_gateway.problems import Refused
@@ -36,13 +38,16 @@ class Caller:
         self._authority = url.removeprefix("http://")
         host, _, port = self._authority.rpartition(":")
         self._address = (host.strip("[]"), int(port)) if host and port.isdigit() else (self._authority, 80)
-        self._bearer = f"Authorization: Bearer {token}\r\n" if token else ""
+        self._bearer = [f"Authorization: Bearer {token}"] if token else []
 
     async def ask(self, method: str, path: str, body: Any = None, within: float = 1.5) -> tuple[int, dict[str, Any]]:
         """The status and the JSON of the answer. Raises Silent after `within` seconds."""
         sent = b"" if body is None else orjson.dumps(body)
-        framing = f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n" if sent else ""
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._authority}\r\n{self._bearer}{framing}\r\n".encode()
+        lines = [f"{method} {quote(path)} HTTP/1.1", f"Host: {self._authority}", *self._bearer]
+        lines += [f"{name}: {value}" for name, value in telemetry.outgoing_headers().items()]
+        if sent:
+            lines += ["Content-Type: application/json", f"Content-Length: {len(sent)}"]
+        head = "\r\n".join([*lines, "\r\n"]).encode()
         call = _Call()
         call.method = method.encode()
         connection = UpstreamConnection(call)
