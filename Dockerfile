@@ -88,5 +88,5 @@ LABEL org.opencontainers.image.title=${SERVICE} \
       org.opencontainers.image.version=${VERSION} \
       org.opencontainers.image.revision=${REVISION}
 USER 10001:10001
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 CMD ["python", "/app/healthcheck.py"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 CMD ["python", "-I", "-S", "/app/healthcheck.py"]
 CMD ["/app/run"]

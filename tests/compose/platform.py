@@ -1,0 +1,45 @@
+"""docker-compose.yml as a user runs it, on the tests' engine and with ports of its own."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from hpctl.layout import PORTS, ROOT, Layout
+
+from tests.engine.daemon import Engine
+
+MORE_PORTS = {"GRAFANA_PORT": 3000, "PROMETHEUS_PORT": 9090, "ALERTMANAGER_PORT": 9095}
+DEFAULTS = PORTS | MORE_PORTS
+
+
+class Compose:
+    """The project: `.env` is the example with every port moved by `offset`."""
+
+    def __init__(self, engine: Engine, offset: int, directory: Path) -> None:
+        self.engine = engine
+        self.offset = offset
+        self.env = directory / ".env"
+        self.files: tuple[str, ...] = ("docker-compose.yml",)
+        self.env.write_text(self._moved((ROOT / ".env.example").read_text()))
+
+    def port(self, variable: str) -> int:
+        return DEFAULTS[variable] + self.offset
+
+    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        files = [word for name in self.files for word in ("-f", str(ROOT / name))]
+        where = ["--project-directory", str(ROOT), "--env-file", str(self.env)]
+        return self.engine.docker("compose", *where, *files, *words, check=check)
+
+    def up(self, *words: str) -> None:
+        self.run("up", "-d", "--wait", "--no-build", *words)
+
+    def layout(self) -> Layout:
+        """How hpctl's walkthrough finds the gateway."""
+        return Layout(0, {"API_GATEWAY_PORT": str(self.port("API_GATEWAY_PORT"))})
+
+    def _moved(self, example: str) -> str:
+        def move(match: re.Match[str]) -> str:
+            return f"{match[1]}={self.port(match[1])}"
+
+        moved = re.sub(rf"^(?:# )?({'|'.join(DEFAULTS)})=\d+$", move, example, flags=re.MULTILINE)
+        return moved.replace("localhost:9094", f"localhost:{self.port('KAFKA_EXTERNAL_PORT')}")
