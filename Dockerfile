@@ -4,9 +4,9 @@ ARG BASE_IMAGE=python:3.13-slim
 
 # The lock and the members' metadata alone, so that a change of code leaves the layers of the libraries as they are.
 FROM ${BASE_IMAGE} AS manifests
-COPY . /source
-WORKDIR /manifests
-RUN cd /source && find . \( -name pyproject.toml -o -name uv.lock \) -exec cp --parents {} /manifests \;
+WORKDIR /source
+COPY . .
+RUN mkdir /manifests && find . \( -name pyproject.toml -o -name uv.lock \) -exec cp --parents {} /manifests \;
 
 FROM ${BASE_IMAGE} AS uv
 ARG UV_VERSION=0.13.9
@@ -30,8 +30,8 @@ COPY . /app
 RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem --mount=type=cache,target=/root/.cache/uv \
     if [ -s /run/secrets/ca.pem ]; then export SSL_CERT_FILE=/run/secrets/ca.pem; fi; \
     touch /started && uv sync --frozen --no-dev --no-editable --inexact --package "${SERVICE}" \
-    && mkdir /added && cd /app && find .venv \( -type f -o -type l \) -cnewer /started -exec cp -a --parents {} /added \; \
-    && printf '#!/bin/sh\nexec python -m %s "$@"\n' "$(echo "${SERVICE}" | tr - _)" > /added/run && chmod 755 /added/run
+    && mkdir /added && find .venv \( -type f -o -type l \) -cnewer /started -exec cp -a --parents {} /added \; \
+    && printf '#!/bin/sh\nexec python -m %s "$@"\n' "${SERVICE%%-*}_${SERVICE#*-}" > /added/run && chmod 755 /added/run
 
 FROM uv AS operator-build
 COPY . /app

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ app.add_typer(dead_letters, name="dlq")
 app.add_typer(projections, name="projection")
 
 Topic = Annotated[str, typer.Argument(help="a dead-letter topic, as `hpctl dlq list` prints it")]
+Services = Annotated[list[str] | None, typer.Option("--service", help="only this service; may be given again")]
 Count = Annotated[int, typer.Option(min=1, help="how many, the oldest first")]
 
 
@@ -125,6 +127,28 @@ def token(
     from hpctl.walkthrough import login
 
     print(login(Layout.from_environ(), email, password))  # noqa: T201
+
+
+@app.command()
+def backup(
+    directory: Annotated[Path | None, typer.Argument(help="a new directory; one named by the time otherwise")] = None,
+    service: Services = None,
+) -> None:
+    """Dump the services' databases; the stack may run. The files hold personal data."""
+    from hpctl.backup import back_up
+
+    print(back_up(Layout.from_environ(), directory, service or ()))  # noqa: T201
+
+
+@app.command()
+def restore(
+    directory: Annotated[Path, typer.Argument(help="a directory that `hpctl backup` made")], service: Services = None
+) -> None:
+    """Put databases back to what a backup holds; the stack must not run. What is there now is lost."""
+    from hpctl import backup as backups
+
+    for archive in backups.restore(Layout.from_environ(), directory, service or ()):
+        console.print(f"restored {archive.service}, {archive.size} bytes")
 
 
 @dead_letters.command("list")

@@ -94,7 +94,7 @@ def test_the_dockerfile_keeps_the_main_rules_of_hadolint() -> None:
     assert all(line.split(maxsplit=1)[1].startswith("[") for line in lines if line.startswith(("CMD", "ENTRYPOINT")))
     runs = [line for line in lines if line.startswith("RUN ")]
     assert not any(
-        re.search(r"\bsudo\b|apt-get|\bapk\b|\| |\bcurl\b|\bwget\b", line) for line in runs
-    )  # DL3004, DL4006
+        re.search(r"\bsudo\b|apt-get|\bapk\b|[^|]\|[^|]|\bcurl\b|\bwget\b|\bcd ", line) for line in runs
+    )  # DL3003, DL3004, DL4006
     assert all("==" in line for line in runs if "pip install" in line)  # DL3013
     assert lines[-1].startswith("CMD") and sum(line.startswith("HEALTHCHECK") for line in lines) == 1

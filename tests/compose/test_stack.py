@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -49,11 +50,12 @@ async def test_it_comes_up_works_restarts_and_resets(compose: Compose, measured:
 
 
 async def _comes_up(compose: Compose, measured: dict[str, str]) -> None:
+    load = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     began = time.monotonic()
     compose.up()
     seconds = time.monotonic() - began
-    measured["up -d --wait"] = f"{seconds:.0f} s"
-    assert seconds <= 90
+    measured["up -d --wait"] = f"{seconds:.0f} s, at {load:.1f} times the load that this machine can carry"
+    assert seconds <= 90 * load
     for variable in ("PATIENT_SERVICE_PORT", "APPOINTMENT_SERVICE_PORT", "AUTH_SERVICE_PORT"):
         curl = await asyncio.create_subprocess_exec(
             "curl", "-fsS", f"http://localhost:{compose.port(variable)}/actuator/health", stdout=asyncio.subprocess.PIPE

@@ -1,0 +1,80 @@
+"""Backups restore: on the real stack, with rows that came and went since."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+
+LOGIN = {"email": "testuser@test.com", "password": "password123"}
+
+
+def client(platform: Any) -> httpx.Client:
+    gateway = platform.layout.gateway
+    token = httpx.post(f"{gateway}/auth/login", json=LOGIN, timeout=15).json()["token"]
+    return httpx.Client(base_url=gateway, timeout=15, headers={"Authorization": f"Bearer {token}"})
+
+
+def patient(http: httpx.Client, name: str) -> str:
+    body = {"name": name, "email": f"{uuid.uuid4().hex}@example.com", "address": "1 Way", "dateOfBirth": "1990-01-01"}
+    answer = http.post("/api/patients", json=body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+@pytest.fixture
+def saved(running: Any, tmp_path: Path) -> tuple[Path, str, str]:
+    """A backup, a patient who is in it, and one who came later."""
+    with client(running) as http:
+        before = patient(http, "Before Backup")
+        made = running.hpctl("backup", str(tmp_path / "saved"))
+        assert made.returncode == 0, made.stderr
+        return tmp_path / "saved", before, patient(http, "After Backup")
+
+
+@pytest.mark.contract("X12")
+def test_a_restore_brings_back_what_the_backup_holds_and_nothing_else(
+    running: Any, saved: tuple[Path, str, str]
+) -> None:
+    directory, before, after = saved
+    with client(running) as http:
+        assert http.delete(f"/api/patients/{before}").status_code == 204
+    refused = running.hpctl("restore", str(directory))
+    assert refused.returncode == 1 and "hpctl down" in refused.stderr
+    assert running.hpctl("down").returncode == 0
+    restored = running.hpctl("restore", str(directory))
+    assert restored.returncode == 0, restored.stderr
+    assert restored.stdout.count("restored ") == 5
+    assert running.hpctl("up").returncode == 0
+    with client(running) as http:
+        assert http.get(f"/api/patients/{before}").json()["name"] == "Before Backup"
+        assert http.get(f"/api/patients/{after}").status_code == 404
+        assert patient(http, "Life Goes On")
+    assert running.hpctl("projection", "rebuild").returncode == 0
+
+
+@pytest.mark.contract("X12")
+def test_a_damaged_backup_is_refused(running: Any, tmp_path: Path) -> None:
+    directory = tmp_path / "saved"
+    assert running.hpctl("backup", str(directory)).returncode == 0
+    archive = directory / "patient-service.dump"
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+    refused = running.hpctl("restore", str(directory))
+    assert refused.returncode == 1 and "patient-service.dump is missing or damaged" in refused.stderr
+    assert running.hpctl("restore", str(tmp_path)).returncode == 1
+
+
+def test_one_service_can_be_saved_alone_and_only_its_owner_reads_it(running: Any, tmp_path: Path) -> None:
+    made = running.hpctl("backup", str(tmp_path / "one"), "--service", "auth-service")
+    assert made.returncode == 0 and made.stdout.strip() == str(tmp_path / "one")
+    archives = json.loads((tmp_path / "one" / "manifest.json").read_text())["archives"]
+    assert [each["service"] for each in archives] == ["auth-service"]
+    assert (tmp_path / "one").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "one" / "auth-service.dump").stat().st_mode & 0o077 == 0
+    again = running.hpctl("backup", str(tmp_path / "one"))
+    assert again.returncode == 1 and "never overwritten" in again.stderr
+    assert running.hpctl("backup", "--service", "api-gateway").returncode == 1
