@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-import re
+import subprocess
 import time
 from typing import Any
 
@@ -81,20 +81,7 @@ def test_the_health_check_knows_every_service() -> None:
     assert {each.name: (each.port, PORTS[each.port]) for each in SERVICES} == module.PORTS
 
 
-def test_the_dockerfile_keeps_the_main_rules_of_hadolint() -> None:
-    """The rules that apply here, checked by reading: hadolint itself comes as a binary or an image only."""
-    text = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    froms = [line.split() for line in lines if line.startswith("FROM ")]
-    assert all(words[2] == "AS" for words in froms) and len({words[3] for words in froms}) == len(froms)
-    assert all(not words[1].endswith(":latest") for words in froms)  # DL3007
-    assert re.search(r"^ARG BASE_IMAGE=\S+:\S+$", text, re.MULTILINE)  # DL3006
-    assert not any(re.match(r"(ADD|MAINTAINER) ", line) for line in lines)  # DL3020, DL4000
-    assert all(line.split()[1].startswith("/") for line in lines if line.startswith("WORKDIR "))  # DL3000
-    assert all(line.split(maxsplit=1)[1].startswith("[") for line in lines if line.startswith(("CMD", "ENTRYPOINT")))
-    runs = [line for line in lines if line.startswith("RUN ")]
-    assert not any(
-        re.search(r"\bsudo\b|apt-get|\bapk\b|[^|]\|[^|]|\bcurl\b|\bwget\b|\bcd ", line) for line in runs
-    )  # DL3003, DL3004, DL4006
-    assert all("==" in line for line in runs if "pip install" in line)  # DL3013
-    assert lines[-1].startswith("CMD") and sum(line.startswith("HEALTHCHECK") for line in lines) == 1
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    linted = subprocess.run(["hadolint", ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (linted.returncode, linted.stdout) == (0, "")
+    assert "<<" not in (ROOT / "Dockerfile").read_text()  # older BuildKits know no heredocs
