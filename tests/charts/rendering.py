@@ -1,5 +1,7 @@
 """Charts as Helm renders them, from the folder that users get."""
 
+import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,12 @@ SERVICES = (
     "api-gateway",
 )
 INFRASTRUCTURE = ("kafka", "postgres", "redis", "monitoring")
+OPERATOR = "healthcare-operator"
 
 Manifest = dict[str, Any]
 
 EVERYTHING: Manifest = {
+    "image": {"digest": f"sha256:{'a' * 64}", "pullPolicy": "Always"},
     "autoscaling": {"enabled": True},
     "podDisruptionBudget": {"enabled": True},
     "networkPolicy": {"enabled": True},
@@ -34,6 +38,13 @@ EVERYTHING: Manifest = {
     "priorityClassName": "high",
     "imagePullSecrets": [{"name": "pull"}],
 }
+RS256: Manifest = {
+    "appEnv": "production",
+    "replicas": 3,
+    "auth": {"existingSecret": "auth", "jwksUrl": "http://auth-service:4005/.well-known/jwks.json"},
+    "networkPolicy": {"external": []},
+}
+WATCHED: dict[str, Manifest] = {"kafka": {"metrics": {"enabled": True}}, "postgres": {"podMonitor": {"enabled": True}}}
 EXPOSED: Manifest = {
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "edge"}], "hostnames": ["health.example.com"]},
     "ingress": {"enabled": True, "host": "health.example.com", "className": "nginx", "tlsSecret": "tls"},
@@ -43,10 +54,21 @@ EXPOSED: Manifest = {
 def render(
     chart: str, values: Manifest | None = None, *, name: str = "demo", namespace: str = "demo"
 ) -> list[Manifest]:
-    """Every object of a chart, its helm test included."""
-    rendered = helm_python.Chart.load(CHARTS / chart).render(values or {}, name=name, namespace=namespace)
+    """Every object of a chart, its helm test included; not to be changed, since the next test may get the same ones."""
+    return _rendered(chart, json.dumps(values or {}, sort_keys=True), name, namespace)
+
+
+@cache
+def _rendered(chart: str, values: str, name: str, namespace: str) -> list[Manifest]:
+    rendered = loaded(chart).render(json.loads(values), name=name, namespace=namespace)
     texts = [text for path, text in sorted(rendered.items()) if not path.endswith("NOTES.txt")]
-    return [each for text in texts for each in yaml.safe_load_all(text) if each]
+    return [each for text in texts for each in yaml.load_all(text, yaml.CSafeLoader) if each]
+
+
+@cache
+def loaded(chart: str) -> helm_python.Chart:
+    """The chart as Helm reads it, links followed."""
+    return helm_python.Chart.load(CHARTS / chart)
 
 
 def combinations() -> list[tuple[str, Manifest]]:
@@ -54,9 +76,11 @@ def combinations() -> list[tuple[str, Manifest]]:
     found: list[tuple[str, Manifest]] = [(service, {}) for service in SERVICES]
     found += [(service, EVERYTHING) for service in SERVICES]
     found += [("api-gateway", EXPOSED)]
+    found += [(service, RS256) for service in SERVICES]
+    found += [(OPERATOR, {}), (OPERATOR, {"replicas": 2, "serviceMonitor": {"enabled": True}})]
     for chart, modes in (("kafka", ("builtin", "strimzi")), ("postgres", ("builtin", "cloudnative-pg"))):
-        found += [(chart, {"mode": mode, "networkPolicy": {"enabled": True}}) for mode in modes]
-    found += [("redis", {"existingSecret": "redis", "networkPolicy": {"enabled": True}})]
+        found += [(chart, {"mode": mode, **WATCHED[chart]}) for mode in modes]
+    found += [("redis", {}), ("redis", {"existingSecret": "redis"})]
     found += [
         ("monitoring", {"mode": mode, "grafana": {"existingSecret": "g"}})
         for mode in ("builtin", "prometheus-operator")

@@ -12,22 +12,31 @@ import yaml
 from healthcare_contracts.topics import ALL_TOPICS, TOPICS
 from hpctl.layout import PORTS
 
-from tests.charts.rendering import CHARTS, EVERYTHING, INFRASTRUCTURE, ROOT, SERVICES, combinations, of, render
+from tests.charts.rendering import (
+    CHARTS,
+    EVERYTHING,
+    INFRASTRUCTURE,
+    OPERATOR,
+    ROOT,
+    RS256,
+    SERVICES,
+    combinations,
+    of,
+    render,
+)
 
 CASES = [pytest.param(chart, values, id=f"{chart}-{number}") for number, (chart, values) in enumerate(combinations())]
+WORKLOADS = ("Deployment", "StatefulSet", "Job")
 THEIRS = ("kafka.strimzi.io", "postgresql.cnpg.io", "monitoring.coreos.com", "gateway.networking.k8s.io")
 
 
 def pods(manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every pod specification."""
-    templates = [
-        each["spec"]["template"]["spec"] for kind in ("Deployment", "StatefulSet") for each in of(manifests, kind)
-    ]
-    return templates + [each["spec"] for each in of(manifests, "Pod")]
+    return [each["spec"]["template"]["spec"] for kind in WORKLOADS for each in of(manifests, kind)]
 
 
 @pytest.mark.contract("C03", "R3")
-@pytest.mark.parametrize("chart", [*SERVICES, *INFRASTRUCTURE])
+@pytest.mark.parametrize("chart", [*SERVICES, *INFRASTRUCTURE, OPERATOR])
 def test_helm_finds_nothing_to_say_about_a_chart(chart: str) -> None:
     found = helm_python.lint(CHARTS / chart, strict=True)
     assert found["errors"] == []
@@ -39,7 +48,8 @@ def test_every_object_is_what_kubernetes_knows(chart: str, values: dict[str, Any
     manifests = render(chart, values)
     assert manifests
     for each in manifests:
-        assert each["metadata"]["namespace"] == "demo"
+        if not each["kind"].startswith(("ClusterRole", "CustomResourceDefinition")):
+            assert each["metadata"]["namespace"] == "demo"
         if each["apiVersion"].partition("/")[0] not in THEIRS:
             kubernetes_validate.validate(each, "1.33", strict=True)
 
@@ -65,9 +75,9 @@ def test_every_pod_is_restricted(chart: str, values: dict[str, Any]) -> None:
 @pytest.mark.contract("A16", "A18", "C03")
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_lone_install_uses_the_documented_names(service: str) -> None:
-    manifests = render(service, name="anything")
+    manifests = render(service, name=service.removesuffix("-service").removeprefix("api-"))
     [config] = of(manifests, "ConfigMap")
-    [own] = of(manifests, "Service")
+    own = of(manifests, "Service")[0]
     assert own["metadata"]["name"] == service
     told = config["data"]
     if service != "api-gateway":
@@ -78,7 +88,8 @@ def test_a_lone_install_uses_the_documented_names(service: str) -> None:
     variable = (
         "BILLING_SERVICE_HTTP_PORT" if service == "billing-service" else f"{service.upper().replace('-', '_')}_PORT"
     )
-    assert own["spec"]["ports"][0]["port"] == int(told[variable]) == PORTS[variable]
+    [port] = [each["port"] for each in own["spec"]["ports"] if each["name"] == "http"]
+    assert port == int(told[variable]) == PORTS[variable]
 
 
 @pytest.mark.contract("C03")
@@ -95,15 +106,45 @@ def test_an_existing_secret_replaces_every_word_about_the_database() -> None:
 
 
 def test_two_releases_fit_in_one_namespace() -> None:
-    names = [
-        {
-            (each["kind"], each["metadata"]["name"])
-            for each in render(service, {"fullnameOverride": f"{platform}-{service}", **EVERYTHING})
-        }
-        for platform in ("one", "two")
-        for service in SERVICES
-    ]
-    assert len(set().union(*names)) == sum(map(len, names))
+    def names(chart: str, values: dict[str, Any], release: str) -> set[tuple[str, str]]:
+        return {(each["kind"], each["metadata"]["name"]) for each in render(chart, values, name=release)}
+
+    cases = [*combinations(), *((service, EVERYTHING) for service in SERVICES)]
+    for chart, values in cases:
+        if chart != OPERATOR:  # one per cluster
+            assert not names(chart, values, "one") & names(chart, values, "two"), chart
+            named = [{**values, "fullnameOverride": f"{platform}-{chart}"} for platform in ("one", "two")]
+            assert not names(chart, named[0], "same") & names(chart, named[1], "same"), chart
+
+
+@pytest.mark.contract("A16")
+def test_lone_infrastructure_has_the_names_that_the_services_expect() -> None:
+    def services(chart: str, **values: Any) -> set[str]:
+        return {each["metadata"]["name"] for each in of(render(chart, values, name=chart), "Service")}
+
+    databases = {f"{service}-db" for service in SERVICES if service != "api-gateway"}
+    assert "redis" in services("redis")
+    assert "kafka" in services("kafka")
+    assert {"prometheus", "grafana"} <= services("monitoring")
+    assert databases <= services("postgres")
+
+
+def test_a_pod_selects_no_other_pod() -> None:
+    """A Service, budget or policy selects the pods of its own workload, and a helm test's pod is nobody's."""
+    for service in SERVICES:
+        manifests = render(service, RS256)
+        [deployment] = of(manifests, "Deployment")
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        [test] = of(manifests, "Job")
+        for kind in ("Service", "PodDisruptionBudget", "NetworkPolicy"):
+            for each in of(manifests, kind):
+                if "helm.sh/hook" in each["metadata"].get("annotations", {}):
+                    continue
+                spec = each["spec"]
+                wanted = spec.get("podSelector", spec.get("selector", {}))
+                wanted = wanted.get("matchLabels", wanted)
+                assert wanted.items() <= labels.items()
+                assert not wanted.items() <= test["spec"]["template"]["metadata"]["labels"].items()
 
 
 def test_autoscaling_owns_the_number_of_replicas() -> None:
@@ -118,7 +159,7 @@ def test_a_changed_setting_rolls_the_pods_and_an_unchanged_one_does_not() -> Non
         [deployment] = of(render("patient-service", values), "Deployment")
         return deployment["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
 
-    assert checksum({}) == checksum({}) != checksum({"env": {"CACHE_TTL_SECONDS": 60}})
+    assert checksum({}) == checksum({}) != checksum({"config": {"CACHE_TTL_SECONDS": 60}})
 
 
 @pytest.mark.parametrize(
@@ -129,6 +170,11 @@ def test_a_changed_setting_rolls_the_pods_and_an_unchanged_one_does_not() -> Non
         ({"env": {"not a name": "x"}}, "not a name"),
         ({"database": {"existingSecret": "Not_A_Name"}}, "existingSecret"),
         ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
+        ({"replicas": 101}, "replicas"),
+        ({"config": {"JWT_SECRET": "plain"}}, "JWT_SECRET"),
+        ({"kafka": {"bootstrapServers": "kafka"}}, "bootstrapServers"),
+        ({"autoscaling": {"enabled": True, "minReplicas": 9}}, "autoscaling.minReplicas is above"),
+        ({"ingress": {"enabled": True}}, "not reached from outside"),
     ],
 )
 def test_wrong_values_are_refused_by_name(values: dict[str, Any], sentence: str) -> None:
@@ -153,6 +199,33 @@ def test_topics_are_those_of_the_contracts_and_users_may_what_their_service_does
             if each["resource"]["type"] == "topic" and "Read" in each["operations"] and not name.endswith(".dlq"):
                 granted |= {(group, name) for group in groups}
     assert granted == read
+
+
+@pytest.mark.contract("C03")
+def test_the_operator_may_do_what_the_charts_need_and_no_more() -> None:
+    """The kinds that it keeps are those that the charts render; no wildcard stands anywhere."""
+    [role] = of(render(OPERATOR), "ClusterRole")
+    rules = role["rules"]
+    assert not [each for each in rules if "*" in each["verbs"] + each["resources"] + each["apiGroups"]]
+    kept = {
+        (group, resource)
+        for each in rules
+        if {"patch", "create", "delete"} <= set(each["verbs"])
+        for group in each["apiGroups"]
+        for resource in each["resources"]
+    }
+    rendered = {
+        (each["apiVersion"].rpartition("/")[0], f"{each['kind'].lower()}s".replace("policys", "policies"))
+        for chart, values in combinations()
+        if chart != OPERATOR
+        for each in render(chart, values)
+        if each["kind"] != "Job"
+    }
+    rendered = {
+        (group, name.replace("prometheuss", "prometheuses").replace("ingresss", "ingresses"))
+        for group, name in rendered
+    }
+    assert kept == rendered | {("", "secrets")}
 
 
 def test_nothing_but_the_charts_describes_a_deployment() -> None:

@@ -60,8 +60,8 @@ spec:
 {{/* The ports that the values name, since infrastructure that is not ours may listen elsewhere. */}}
 {{- define "service.network.ports" -}}
 {{- $ports := list .usual -}}
-{{- if has .part (list "database" "redis") }}{{ $ports = list (get .Values .part).port }}{{ end -}}
-{{- if eq .part "kafka" -}}
+{{- if and (has .part (list "database" "redis")) (hasKey .Values .part) }}{{ $ports = list (get .Values .part).port }}{{ end -}}
+{{- if and (eq .part "kafka") (hasKey .Values "kafka") -}}
 {{- $ports = list -}}
 {{- range splitList "," .Values.kafka.bootstrapServers }}{{ $ports = append $ports (splitList ":" . | last | int) }}{{ end -}}
 {{- end -}}

@@ -1,0 +1,100 @@
+{{/*
+What the infrastructure charts are made of. Their context is a dict: `root` (the chart's own), `name` of the object,
+and `component` where that is not the chart's name.
+*/}}
+{{- define "part.name" -}}
+{{- .Values.fullnameOverride | default (printf "%s%s" (include "service.prefix" .) .Chart.Name) -}}
+{{- end }}
+
+{{- define "part.component" -}}{{ .component | default .root.Chart.Name }}{{- end }}
+
+{{- define "part.selector" -}}
+app.kubernetes.io/name: {{ include "part.component" . }}
+app.kubernetes.io/instance: {{ .name }}
+{{- end }}
+
+{{- define "part.labels" -}}
+{{ include "part.selector" . }}
+app.kubernetes.io/component: {{ include "part.component" . }}
+app.kubernetes.io/part-of: {{ .root.Values.partOf }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "part.podLabels" -}}
+{{ include "part.labels" . }}
+{{ include "part.member" . }}
+{{- end }}
+
+{{- define "part.member" -}}
+{{ include "service.member" (dict "Values" .root.Values "component" (include "part.component" .)) }}
+{{- end }}
+
+{{- define "part.metadata" -}}
+name: {{ .name }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "part.labels" . | nindent 2 }}
+{{- end }}
+
+{{/* Every pod of ours: restricted, without a token, and as a user that no image has to know. */}}
+{{- define "part.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- include "service.security.pod" . | nindent 2 }}
+{{- with .root.Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "part.image" -}}
+{{- .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end -}}
+{{- end }}
+
+{{/* A claim for data, with the storage that the values ask for. */}}
+{{- define "part.claim" -}}
+- metadata:
+    name: data
+    labels:
+      {{- include "part.selector" . | nindent 6 }}
+  spec:
+    accessModes: [ReadWriteOnce]
+    {{- with .storage.className }}
+    storageClassName: {{ . }}
+    {{- end }}
+    resources:
+      requests: {storage: {{ .storage.size }}}
+{{- end }}
+
+{{/* The component's rows of connections.yaml. */}}
+{{- define "part.networkpolicy" -}}
+{{- $root := .root -}}
+{{- if $root.Values.networkPolicy.enabled }}
+{{- $values := dict "partOf" $root.Values.partOf "auth" dict "networkPolicy" (dict "external" list) -}}
+{{- $table := $root.Subcharts.service.Files.Get "connections.yaml" | fromYaml -}}
+{{- $context := dict "Values" $values "Table" $table "component" (include "part.component" .) }}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "part.metadata" . | nindent 2 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "part.selector" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress:
+    {{- include "service.network.ingress" $context | nindent 4 }}
+  egress:
+    - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+    {{- include "service.network.egress" $context | nindent 4 }}
+{{- end }}
+{{- end }}
