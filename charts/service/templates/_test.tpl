@@ -1,3 +1,10 @@
+{{/* The only template under a chart's templates/tests: what `helm test` makes, and nothing else does. */}}
+{{- define "service.tested" -}}
+{{- $context := dict -}}
+{{- include "service.context" (dict "root" . "into" $context) -}}
+{{- include "service.test" $context -}}
+{{- end }}
+
 {{/* `helm test`: asks the Service for its health, from the service's own image. */}}
 {{- define "service.test" -}}
 {{- $url := .url -}}
