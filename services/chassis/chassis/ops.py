@@ -15,14 +15,14 @@ from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from chassis import recent, telemetry
+from chassis import minutes, recent, telemetry
 from chassis.actuator import Actuator, Part
 from chassis.auth import Principal, Requires, allows
 from chassis.breaker import newly_made
 from chassis.deadletterlog import EVERYTHING, DeadLetterLog
 from chassis.errors import Unavailable
 from chassis.http import JsonResponse
-from chassis.ring import QUANTILES, SLOT_SECONDS, Ring, Span
+from chassis.ring import SLOT_SECONDS, Ring
 from chassis.security import kafka_client
 from chassis.settings import KafkaSettings, ServiceSettings
 
@@ -32,7 +32,6 @@ READ = "ops:read"
 WRITE = "ops:write"
 GAUGES = ("consumer_lag", "outbox_messages", "outbox_oldest_seconds")
 MOST_SHOWN = 200
-CHARTED = 12
 HEALTH_SECONDS = 1.0
 ASK_SECONDS = 5.0
 WORK_SECONDS = 60.0
@@ -69,7 +68,6 @@ class Ops:
         self._parts = parts
         self._actuator = actuator
         self._client: dict[str, Any] = kafka_client(settings) if isinstance(settings, KafkaSettings) else {}
-        self._began = time.time()
         self._breakers = newly_made()
         self.ring = Ring()
 
@@ -94,13 +92,13 @@ class Ops:
             "service": self._settings.service_name,
             "version": self._settings.app_version,
             "at": time.time(),
-            "uptime": time.time() - self._began,
+            "uptime": time.time() - self.ring.began,
             "up": up,
             "roles": sorted(self._settings.service_roles),
             "components": components,
             "slotSeconds": SLOT_SECONDS,
-            "requests": _requests(slots),
-            "events": _events(slots),
+            "requests": minutes.requests(slots),
+            "events": minutes.events(slots),
             "lag": [labels | {"behind": value} for labels, value in gauges["consumer_lag"]],
             "outbox": _outbox(gauges) if self._part("relay") else None,
             "breakers": [{"name": each.name, "state": each.state.value} for each in self._breakers],
@@ -164,47 +162,3 @@ def _gauges() -> dict[str, list[tuple[dict[str, str], float]]]:
 def _outbox(gauges: dict[str, list[tuple[dict[str, str], float]]]) -> dict[str, float]:
     waiting, oldest = gauges["outbox_messages"], gauges["outbox_oldest_seconds"]
     return {"waiting": waiting[0][1] if waiting else 0, "oldestSeconds": oldest[0][1] if oldest else 0}
-
-
-def _requests(slots: Sequence[Span]) -> dict[str, Any]:
-    """`{total, slots, routes}`: all routes together over the ring and by slot, and each route over the ring."""
-    whole = _whole(slots)
-    if whole is None:
-        return {"total": None, "slots": [], "routes": []}
-    routes = ({"route": route, **_traffic(whole, route)} for route in whole.keys("requests"))
-    busy = sorted((each for each in routes if each["count"]), key=lambda each: each["count"], reverse=True)
-    for route in busy[:CHARTED]:
-        route["slots"] = [slot.count("requests", route["route"]) for slot in slots]
-    return {"total": _traffic(whole), "slots": [_traffic(slot) for slot in slots], "routes": busy}
-
-
-def _traffic(span: Span, route: str | None = None) -> dict[str, Any]:
-    count = span.count("requests", route)
-    numbers = {name: span.count(name, route) for name in ("refused", "failed")}
-    quantiles = span.quantiles("latency", route) if count else dict.fromkeys(QUANTILES)
-    return {"at": span.later.at, "seconds": span.seconds, "count": count, **numbers, **quantiles}
-
-
-def _events(slots: Sequence[Span]) -> dict[str, Any]:
-    """`{slots, topics, age}`: events by slot, by topic over the ring, and how old they were when they took effect."""
-    whole = _whole(slots)
-    if whole is None:
-        return {"slots": [], "topics": [], "age": None}
-    kinds = ("published", "consumed", "dead")
-    topics = sorted({topic for kind in kinds for topic in whole.keys(kind)})
-    return {
-        "slots": [
-            {"at": slot.later.at, "seconds": slot.seconds, "age": slot.quantiles("age")["p95"]}
-            | {kind: slot.count(kind) for kind in kinds}
-            for slot in slots
-        ],
-        "topics": [
-            {"topic": topic, **{kind: whole.count(kind, topic) for kind in kinds}, **whole.quantiles("age", topic)}
-            for topic in topics
-        ],
-        "age": whole.quantiles("age"),
-    }
-
-
-def _whole(slots: Sequence[Span]) -> Span | None:
-    return Span(slots[0].earlier, slots[-1].later) if slots else None

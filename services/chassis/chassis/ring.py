@@ -143,10 +143,12 @@ class Ring:
     """The readings of the last 15 minutes, oldest first."""
 
     def __init__(self) -> None:
+        self.began = time.time()
         self._readings: deque[Reading] = deque(maxlen=SLOTS + 1)
 
     async def run(self) -> None:
-        """Reads every 10 s, until cancelled."""
+        """Reads every 10 s, until cancelled; `began` says since when (Unix time, s)."""
+        self.began = time.time()  # an application may be composed long before it is served
         while True:
             latest = read()
             if self._readings:

@@ -52,10 +52,12 @@ def test_what_has_not_changed_is_kept_once_and_the_series_are_bounded():
 
 async def test_the_ring_holds_fifteen_minutes_and_ends_now():
     ring = Ring()
+    composed = ring.began
     task = asyncio.create_task(ring.run())
     await asyncio.sleep(0)
     ring._readings.extend([read()] * SLOTS * 2)
     task.cancel()
+    assert ring.began > composed
     slots = ring.slots()
     assert len(slots) == SLOTS
     assert slots[-1].later.at >= slots[-1].earlier.at
