@@ -1,5 +1,5 @@
 # Every image of the platform: docker build --build-arg SERVICE=patient-service -t patient-service .
-# `--target operator` and `--target hpctl` make the other two. A proxy's CA comes in as `--secret id=ca,src=ca.pem`.
+# `--target operator`, `hpctl` and `dev` make the others. A proxy's CA comes in as `--secret id=ca,src=ca.pem`.
 ARG BASE_IMAGE=python:3.13-slim
 
 # The lock and the members' metadata alone, so that a change of code leaves the layers of the libraries as they are.
@@ -90,3 +90,10 @@ LABEL org.opencontainers.image.title=${SERVICE} \
 USER 10001:10001
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 CMD ["python", "-I", "-S", "/app/healthcheck.py"]
 CMD ["/app/run"]
+
+# The service with its packages where they can be replaced while it runs: the inner loop's target, never a release's.
+FROM service AS dev
+COPY docker/live.py /app/live/sitecustomize.py
+ENV PYTHONPATH=/app/live
+
+FROM service

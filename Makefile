@@ -10,7 +10,7 @@ SERVICES := patient-service appointment-service auth-service billing-service ana
 	@echo "fetching uv into .cache/uv"
 	@python3 -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13'
 
-.PHONY: help install up down reset status demo doctor test test-compose images sbom chaos lint format types protos dashboards contract bench clean
+.PHONY: help install up down reset status demo doctor test test-compose test-cluster cluster-up cluster-down images sbom chaos lint format types protos dashboards contract bench clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,10 +37,19 @@ doctor: install ## check what the platform needs of this machine
 	@$(RUN) hpctl doctor
 
 test: install ## every test that needs no root and no Docker (PYTEST='-k name' narrows it)
-	@$(RUN) pytest --ignore=tests/compose $(PYTEST)
+	@$(RUN) pytest --ignore=tests/compose --ignore=tests/cluster/pods $(PYTEST)
 
 test-compose: install ## images and docker-compose.yml on a private engine (root on Debian; installs docker.io with apt)
 	@$(RUN) pytest tests/compose $(PYTEST)
+
+test-cluster: install ## real pods on a node of its own: walkthrough, lost pods, restarts and upgrades under load (root; SKIP_CLUSTER=1)
+	@$(RUN) pytest tests/cluster/pods $(PYTEST)
+
+cluster-up: install ## a cluster to try things on: kind and the three operators where Docker and kind are, else a node of its own (root)
+	@$(RUN) python -m tests.cluster.up
+
+cluster-down: install ## take it away, with everything in it
+	@$(RUN) python -m tests.cluster.down
 
 images: ## build every image as <name>:latest with the Docker of this machine
 	@for name in $(SERVICES); do docker build --build-arg SERVICE=$$name -t $$name:latest . || exit 1; done

@@ -17,6 +17,7 @@ from tests.engine.images import TARGETS, build
 from tests.engine.standins import build_standins, image_of
 
 BUILTIN = {"kafka": "kafka", "patient-service-db": "postgres", "redis": "redis"}  # Compose's service → our chart
+ADDED = {"postgres": ["RUN useradd --uid 70 alpine"]}  # the user of Alpine's image, whose name initdb asks for
 SECOND = "second"
 BROKEN = "broken"
 RELEASES = [service.name for service in SERVICES]
@@ -27,8 +28,8 @@ def archive(target: Path) -> None:
     with engine() as built:
         build(built)
         build_standins(built, *BUILTIN)
-        for service, chart in BUILTIN.items():  # user 70 is `postgres` in Alpine's image, and initdb asks for its name
-            _derive(built, chart_image(chart), image_of(service), "USER root", "RUN id 70 || useradd -u 70 seventy")
+        for service, chart in BUILTIN.items():
+            _derive(built, chart_image(chart), image_of(service), *ADDED.get(chart, ()))
         _derive(built, PAUSE, "debian:trixie-slim", 'CMD ["sleep", "infinity"]')
         for name in RELEASES:
             _derive(built, f"{name}:{SECOND}", f"{name}:latest", "ENV APP_VERSION=0.2.0")
@@ -52,4 +53,4 @@ def chart_image(chart: str) -> str:
 def _derive(built: Engine, tag: str, base: str, *lines: str) -> None:
     with tempfile.TemporaryDirectory() as context:
         (Path(context) / "Dockerfile").write_text("\n".join((f"FROM {base}", *lines)))
-        built.docker("build", f"--tag={tag}", context)
+        built.docker("build", "--network=host", f"--tag={tag}", context)

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2 as httpx
@@ -22,17 +22,18 @@ class Platform:
 
     cluster: NodeCluster
     namespace: str
-    replicas: int = 1
-    values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def install(self, *names: str, **more: Any) -> None:
         """Apply the charts of these services, strict, and wait until each is rolled out."""
         for name in names:
-            own = _settings(name) | {"replicas": self.replicas} | more
-            self.values[name] = own
-            self.cluster.apply(*charts.render(name, self.namespace, own), namespace=self.namespace)
+            self.offer(name, **more)
         for name in names:
             self.rolled_out(f"deployment/{name}")
+
+    def offer(self, name: str, **more: Any) -> None:
+        """Apply a service's chart, strict, and leave it to the cluster."""
+        values = _settings(name) | more
+        self.cluster.apply(*charts.render(name, self.namespace, values), namespace=self.namespace)
 
     def rolled_out(self, workload: str, within: int = 240) -> None:
         """The workload's newest pods serve, and the older ones are gone from its count."""
@@ -91,7 +92,8 @@ def _settings(name: str) -> dict[str, Any]:
     tokens = {"auth": {"existingSecret": "tokens"}}
     if name == "api-gateway":
         return tokens | {"config": {"RATE_LIMITS": "default=5000/10000,auth=500/500"}}
-    return tokens | {"database": {"existingSecret": f"{name}-db"}}
+    demo = {"env": {"SQL_INIT_MODE": "always"}} if name == "auth-service" else {}
+    return tokens | demo | {"database": {"existingSecret": f"{name}-db"}}
 
 
 def _login(name: str) -> dict[str, str]:

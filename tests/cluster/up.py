@@ -1,0 +1,92 @@
+"""`make cluster-up`: kind with the operators where Docker and kind are, this machine as a node of its own otherwise.
+
+The own node is held by a process in the background; `.run/cluster` has its id, its log and the kubeconfig.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from hpctl.layout import ROOT
+
+from tests.cluster.node import images, machine
+from tests.cluster.node.node import node_cluster
+
+PLACE = ROOT / ".run" / "cluster"
+PID = PLACE / "pid"
+KUBECONFIG = PLACE / "kubeconfig"
+KIND = ("docker", "kind", "kubectl", "helm")
+WITHIN = 2400  # Kubernetes and all images, built for the first time
+
+
+def has_kind() -> bool:
+    """Whether a kind cluster can be made: the four programs are there and Docker answers."""
+    if any(shutil.which(program) is None for program in KIND):
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+
+
+def holder() -> int | None:
+    """The process that holds the own node, if it lives."""
+    try:
+        pid = int(PID.read_text())
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return None
+    return pid
+
+
+def hold() -> None:
+    """Be the node until SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with node_cluster() as cluster:
+        archive = cluster.directory / "images.tar"
+        images.archive(archive)
+        cluster.load(archive)
+        archive.unlink()
+        shutil.copy(cluster.kubeconfig, KUBECONFIG)
+        signal.pause()
+
+
+def own_node() -> None:
+    """Start the holder and wait until it has written the kubeconfig."""
+    machine.check()
+    PLACE.mkdir(parents=True, exist_ok=True)
+    KUBECONFIG.unlink(missing_ok=True)
+    log = PLACE / "log"
+    with log.open("w") as output:
+        command = [sys.executable, "-c", "from tests.cluster.up import hold; hold()"]
+        child = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    PID.write_text(str(child.pid))
+    deadline = time.monotonic() + WITHIN
+    while not KUBECONFIG.exists():
+        if child.poll() is not None or time.monotonic() > deadline:
+            sys.exit(f"the node did not come up; {log} says:\n{_last_words(log)}")
+        time.sleep(0.5)
+
+
+def main() -> None:
+    if has_kind():
+        subprocess.run([ROOT / "k8s/kind/up.sh"], check=True)
+        print("kubectl config use-context kind-healthcare; then: skaffold dev, or tilt up -f tilt/Tiltfile")
+        return
+    if holder() is None:
+        own_node()
+    print(f"export KUBECONFIG={KUBECONFIG}\nthe platform's images are on the node; make cluster-down takes it away")
+
+
+def _last_words(log: Path) -> str:
+    return "\n".join(log.read_text().strip().splitlines()[-3:])
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except machine.NoNode as reason:
+        sys.exit(str(reason))
