@@ -10,7 +10,7 @@ SERVICES := patient-service appointment-service auth-service billing-service ana
 	@echo "fetching uv into .cache/uv"
 	@python3 -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13'
 
-.PHONY: help install up down reset status demo doctor test test-compose test-cluster cluster-up cluster-down images sbom chaos lint format types protos dashboards contract bench clean
+.PHONY: help install up down reset status demo doctor test test-compose test-cluster cluster-up cluster-down images sbom chaos lint format types protos dashboards crd contract bench clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ protos: install ## generate gRPC code and event schemas from their sources
 
 dashboards: install ## generate Grafana's dashboards from monitoring/dashboards
 	@$(RUN) python -m monitoring.dashboards.generate
+
+crd: install ## generate the resource definition and the table of its fields from operator/healthcare_operator/spec.py
+	@$(RUN) python -m healthcare_operator.crd && $(RUN) python -m healthcare_operator.reference
 
 contract: install ## rewrite the proofs in docs/contract.md from the marks on the tests
 	@$(RUN) python -m tests.contract.configuration && $(RUN) python -m tests.contract.table

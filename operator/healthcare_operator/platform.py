@@ -1,10 +1,11 @@
 """One platform, as every other module speaks of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from healthcare_operator.crd import GROUP, KIND, VERSION
-from healthcare_operator.spec import Spec
+from healthcare_operator.spec import SERVICES, Spec
 
 Manifest = dict[str, Any]
 
@@ -16,13 +17,14 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A HealthcarePlatform: who it is, and what it asks for. `tag` stands for `spec.images.tag` after a rollback."""
+    """A HealthcarePlatform: who it is, and what it asks for. `instead` has the images of a rollback, by service."""
 
     name: str
     namespace: str
     uid: str
     generation: int
     spec: Spec
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def owner(self) -> Manifest:
@@ -35,14 +37,14 @@ class Platform:
 
     def image(self, service: str) -> str:
         """A service's whole image reference."""
+        if name := self.instead.get(service):
+            return name
         own, images = self.spec.services.get(service).image, self.spec.images
         return own or f"{images.registry.rstrip('/') + '/' if images.registry else ''}{service}:{images.tag}"
 
     @property
     def images(self) -> dict[str, str]:
         """The images of the services that are enabled: what an upgrade changes."""
-        from healthcare_operator.spec import SERVICES
-
         return {name: self.image(name) for name in SERVICES if self.spec.services.get(name).enabled}
 
 

@@ -106,6 +106,12 @@ class Storage(Part):
     class_name: str = Field("", max_length=253, description="its StorageClass; empty: the cluster's default")
 
 
+class SmallStorage(Storage):
+    """The volume of a cache."""
+
+    size: Size = Field("1Gi", description="its size; growing depends on the storage class")
+
+
 class KafkaAccess(Part):
     """How an external Kafka is spoken to."""
 
@@ -160,7 +166,7 @@ class Postgres(Part):
     version: str = Field("17", max_length=16, pattern=r"^[0-9]+(\.[0-9]+)?$", description="15 or newer")
     instances: int = Field(1, ge=1, le=9, description="servers; one is written to")
     storage: Storage = Field(default_factory=Storage, description="of each server")
-    secrets: dict[Name, SecretName] = Field(
+    secrets: dict[str, SecretName] = Field(
         default_factory=dict,
         max_length=5,
         description="external: for each service a Secret with username, password, host, port and dbname",
@@ -176,7 +182,7 @@ class Redis(Part):
         json_schema_extra=_rules(_rule("self.mode != 'external' || has(self.host)", "redis.mode external needs host"))
     )
     mode: Literal["builtin", "external", "disabled"] = Field("builtin", description="who runs it")
-    storage: Storage = Field(default_factory=lambda: Storage(size="1Gi"), description="of the built-in one")
+    storage: SmallStorage = Field(default_factory=SmallStorage, description="of the built-in one")
     host: Host | None = Field(None, description="external: where it is")
     port: Port = Field(6379, description="external: its port")
     password_secret: SecretName | None = Field(None, description="external: a Secret with the key password")

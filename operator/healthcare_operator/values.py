@@ -16,7 +16,6 @@ PORTS = {
 WITH_DATABASE = ("auth-service", "billing-service", "patient-service", "appointment-service", "analytics-service")
 WITH_REDIS = ("patient-service", "appointment-service", "api-gateway")
 WITH_DEMO = ("auth-service", "patient-service", "appointment-service")
-PATHS = ["/api", "/auth", "/api-docs", "/console", "/.well-known"]
 
 
 def database_of(service: str) -> str:
@@ -121,12 +120,11 @@ def service(platform: Platform, name: str) -> dict[str, Any] | None:
         "imagePullSecrets": [{"name": secret} for secret in platform.spec.images.pull_secrets],
         "replicas": spec.replicas,
         "autoscaling": scaling.model_dump(by_alias=True),
-        "podDisruptionBudget": {"enabled": spec.replicas > 1 or scaling.enabled},
         "appEnv": platform.spec.profile,
         "urls": _urls(platform, name),
         "env": dict(spec.env),
         "auth": _auth(platform, name),
-        "networkPolicy": {"enabled": platform.spec.network_policies},
+        "networkPolicy": {"enabled": platform.spec.network_policies, "external": _external(platform)},
         "serviceMonitor": {
             "enabled": platform.spec.monitoring.mode in ("prometheus-operator", "external"),
             "labels": dict(platform.spec.monitoring.labels),
@@ -156,7 +154,7 @@ def _split(reference: str) -> tuple[str, str]:
 
 def _urls(platform: Platform, name: str) -> dict[str, str]:
     if name == "patient-service":
-        return {"BILLING_SERVICE_ADDRESS": f"{platform.named('billing-service')}:9001"}
+        return {"BILLING_SERVICE_ADDRESS": f"{platform.named('billing-service')}-grpc:9001"}
     if name == "api-gateway":
         return {
             f"{service.replace('-', '_').upper()}_URL": f"http://{platform.named(service)}:{PORTS[service]}"
@@ -170,7 +168,14 @@ def _auth(platform: Platform, name: str) -> dict[str, Any]:
     if name != "auth-service":
         return {"jwksUrl": keys}
     secret = platform.spec.auth.existing_secret or platform.named("auth")
-    return {"issuer": True, "jwksUrl": keys, "existingSecret": secret}
+    return {"jwksUrl": keys, "existingSecret": secret}
+
+
+def _external(platform: Platform) -> list[str]:
+    """What the services reach that no chart of ours runs."""
+    spec = platform.spec
+    modes = {"database": spec.postgres.mode, "kafka": spec.kafka.mode, "redis": spec.redis.mode}
+    return [name for name, mode in modes.items() if mode != "builtin"]
 
 
 def _database(platform: Platform, name: str) -> dict[str, Any]:
@@ -230,13 +235,11 @@ def _exposure(platform: Platform) -> dict[str, Any]:
             "enabled": spec.mode == "gateway-api",
             "parentRefs": [{"name": gateway} for gateway in spec.gateways],
             "hostnames": hosts,
-            "paths": PATHS,
         },
         "ingress": {
             "enabled": spec.mode == "ingress",
             "className": spec.class_name,
             "host": spec.host or "",
             "tlsSecret": spec.tls_secret or "",
-            "paths": PATHS,
         },
     }

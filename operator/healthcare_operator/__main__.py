@@ -1,0 +1,5 @@
+"""`python -m healthcare_operator`."""
+
+from healthcare_operator.main import main
+
+main()

@@ -1,0 +1,164 @@
+"""The process: kopf watches and hands every event to our own queue; one leader works.
+
+No daemon, timer or deletion handler is registered: kopf adds a finalizer for those, and a finalizer wedges a deletion
+once the operator is gone. Deletion is the garbage collector's, by owner references.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+from typing import Any
+
+import kopf
+import structlog
+
+from healthcare_operator import health, metrics
+from healthcare_operator.api import Api
+from healthcare_operator.crd import GROUP, PLURAL, VERSION
+from healthcare_operator.helm import Charts
+from healthcare_operator.lease import Lease, Lost
+from healthcare_operator.platform import PLATFORM
+from healthcare_operator.reconcile import Reconciler
+from healthcare_operator.settings import Settings
+from healthcare_operator.workqueue import WorkQueue
+
+log = structlog.get_logger()
+
+CHILDREN = (
+    ("", "v1", "configmaps"),
+    ("", "v1", "secrets"),
+    ("", "v1", "services"),
+    ("", "v1", "serviceaccounts"),
+    ("apps", "v1", "deployments"),
+    ("apps", "v1", "statefulsets"),
+    ("autoscaling", "v2", "horizontalpodautoscalers"),
+    ("policy", "v1", "poddisruptionbudgets"),
+    ("networking.k8s.io", "v1", "networkpolicies"),
+    ("networking.k8s.io", "v1", "ingresses"),
+    ("rbac.authorization.k8s.io", "v1", "roles"),
+    ("rbac.authorization.k8s.io", "v1", "rolebindings"),
+    ("gateway.networking.k8s.io", "v1", "httproutes"),
+    ("kafka.strimzi.io", "v1", "kafkas"),
+    ("kafka.strimzi.io", "v1", "kafkanodepools"),
+    ("kafka.strimzi.io", "v1", "kafkatopics"),
+    ("kafka.strimzi.io", "v1", "kafkausers"),
+    ("postgresql.cnpg.io", "v1", "clusters"),
+    ("postgresql.cnpg.io", "v1", "databases"),
+    ("monitoring.coreos.com", "v1", "prometheuses"),
+    ("monitoring.coreos.com", "v1", "alertmanagers"),
+    ("monitoring.coreos.com", "v1", "servicemonitors"),
+    ("monitoring.coreos.com", "v1", "podmonitors"),
+    ("monitoring.coreos.com", "v1", "prometheusrules"),
+)
+DEFINITIONS = ("kafka.strimzi.io", "postgresql.cnpg.io", "monitoring.coreos.com", "gateway.networking.k8s.io")
+
+
+def register(registry: kopf.OperatorRegistry, queue: WorkQueue) -> None:
+    """What is watched, and to which platform an event belongs."""
+    known: set[tuple[str, str]] = set()
+
+    @kopf.on.login(registry=registry)
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def platform(namespace: str | None, name: str | None, event: kopf.RawEvent, **_: Any) -> None:
+        key = (namespace or "", name or "")
+        known.discard(key) if event["type"] == "DELETED" else known.add(key)
+        queue.add(key)
+
+    async def child(labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
+        queue.add((namespace or "", labels[PLATFORM]))
+
+    for group, version, plural in CHILDREN:
+        kopf.on.event(group, version, plural, labels={PLATFORM: kopf.PRESENT}, registry=registry)(child)
+
+    @kopf.on.event("apiextensions.k8s.io", "v1", "customresourcedefinitions", registry=registry)
+    async def definition(name: str | None, **_: Any) -> None:
+        if (name or "").endswith(DEFINITIONS):
+            for key in known:
+                queue.add(key)
+
+
+def quiet(settings: kopf.OperatorSettings) -> None:
+    """kopf only watches: it writes no annotation, no event and no finalizer, and none under another's name."""
+    settings.posting.enabled = False
+    settings.persistence.finalizer = f"{GROUP}/unused"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    settings.scanning.disabled = False
+
+
+async def run(settings: Settings) -> None:
+    """Leads and works until SIGTERM, or until the lease is lost."""
+    api = await Api.connect()
+    reconciler = Reconciler(api, Charts(settings.charts_dir), settings.resync_seconds)
+    queue = WorkQueue(reconciler.reconcile, settings.workers)
+    holder = f"{settings.pod_name}-{secrets.token_hex(4)}"
+    lease = Lease(api, settings.pod_namespace, holder, settings.lease_seconds)
+    server = await health.serve(
+        settings.host, settings.port, lambda: max(queue.longest, queue.age), settings.stall_seconds, lambda: queue.age
+    )
+    stop = asyncio.Event()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sig, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    working = asyncio.create_task(_lead(settings, queue, lease, stop))
+    try:
+        await asyncio.wait([stopping, working], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await lease.release()
+        await server.cleanup()
+        await api.close()
+
+
+async def _lead(settings: Settings, queue: WorkQueue, lease: Lease, stop: asyncio.Event) -> None:
+    await lease.acquire()
+    registry = kopf.OperatorRegistry()
+    register(registry, queue)
+    configured = kopf.OperatorSettings()
+    quiet(configured)
+    watching = kopf.operator(
+        registry=registry,
+        settings=configured,
+        standalone=True,
+        clusterwide=not settings.watch_namespace,
+        namespaces=[settings.watch_namespace] if settings.watch_namespace else [],
+        stop_flag=stop,
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(lease.keep())
+        group.create_task(queue.run())
+        group.create_task(watching)
+
+
+def main() -> None:
+    """`python -m healthcare_operator`; exit code 1 when the lease is lost, so that the pod starts again and waits."""
+    settings = Settings()
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    )
+    logging.basicConfig(
+        level=logging.WARNING, format='{"level": "%(levelname)s", "logger": "%(name)s", "event": "%(message)s"}'
+    )
+    metrics.BUILD.info({"version": os.environ.get("APP_VERSION", "0.1.0")})
+    try:
+        asyncio.run(run(settings))
+    except* Lost:
+        log.error("the lease is lost")
+        raise SystemExit(1) from None

@@ -1,0 +1,89 @@
+"""One queue of platforms: each worked on by one worker at a time, wishes coalesced, failures backed off."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+Key = tuple[str, str]
+"""Namespace and name."""
+
+log = structlog.get_logger()
+
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 60.0
+
+
+class WorkQueue:
+    """`work(key)` answers when it wants to be called again, in seconds; raising means soon, and later each time."""
+
+    def __init__(self, work: Callable[[Key], Awaitable[float]], workers: int) -> None:
+        self._work = work
+        self._workers = workers
+        self._due: dict[Key, float] = {}
+        self._running: dict[Key, float] = {}
+        self._failures: dict[Key, int] = {}
+        self._changed = asyncio.Event()
+
+    def add(self, key: Key, delay: float = 0.0) -> None:
+        """Asks for a pass; the earliest wish counts."""
+        due = time.monotonic() + delay
+        self._due[key] = min(due, self._due.get(key, due))
+        self._changed.set()
+
+    def forget(self, key: Key) -> None:
+        """The platform is gone."""
+        self._due.pop(key, None)
+        self._failures.pop(key, None)
+
+    @property
+    def longest(self) -> float:
+        """Seconds that the longest pass has been under way."""
+        now = time.monotonic()
+        return max((now - since for since in self._running.values()), default=0.0)
+
+    @property
+    def age(self) -> float:
+        """Seconds that the oldest wish is overdue."""
+        now = time.monotonic()
+        return max((now - due for key, due in self._due.items() if key not in self._running), default=0.0)
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._serve())
+
+    async def _serve(self) -> None:
+        while True:
+            key = await self._next()
+            self._running[key] = time.monotonic()
+            try:
+                again = await self._work(key)
+                self._failures.pop(key, None)
+            except Exception as error:
+                failures = self._failures[key] = self._failures.get(key, 0) + 1
+                again = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (failures - 1))
+                log.warning("pass failed", namespace=key[0], platform=key[1], error=type(error).__name__, again=again)
+            finally:
+                self._running.pop(key, None)
+                self._changed.set()
+            if again >= 0:
+                self.add(key, again)
+
+    async def _next(self) -> Key:
+        while True:
+            now = time.monotonic()
+            ready = [(due, key) for key, due in self._due.items() if key not in self._running]
+            if ready and min(ready)[0] <= now:
+                key = min(ready)[1]
+                del self._due[key]
+                return key
+            self._changed.clear()
+            wait = min(ready)[0] - now if ready else None
+            try:
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
