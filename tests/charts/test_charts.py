@@ -248,6 +248,19 @@ def test_templates_ask_the_cluster_nothing_and_draw_no_lots() -> None:
                 assert not re.search(r"\{\{[^}]*\b" + re.escape(word), path.read_text()), f"{path}: {word}"
 
 
+@pytest.mark.contract("C03")
+@pytest.mark.parametrize("chart", [*SERVICES, *INFRASTRUCTURE, OPERATOR])
+def test_each_chart_has_a_helm_test_that_asks_the_door_of_its_own_release(chart: str) -> None:
+    manifests = render(chart, {}, name="blue")
+    services = {each["metadata"]["name"]: each["spec"]["ports"] for each in of(manifests, "Service")}
+    [job] = of(manifests, "Job")
+    command = " ".join(job["spec"]["template"]["spec"]["containers"][0]["command"])
+    asked = [name for name in services if re.search(rf"\b{name}\b", command)]
+    assert asked
+    given = {each["image"] for pod in pods(manifests) for each in pod["containers"]}
+    assert {each["image"] for each in job["spec"]["template"]["spec"]["containers"]} <= given
+
+
 def test_hooks_are_tests() -> None:
     for chart, values in combinations():
         for each in render(chart, values):

@@ -46,6 +46,10 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   {{- include "service.security.pod" . | nindent 2 }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .root.Values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}

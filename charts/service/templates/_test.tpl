@@ -1,72 +1,97 @@
-{{/* The only template under a chart's templates/tests: what `helm test` makes, and nothing else does. */}}
-{{- define "service.tested" -}}
-{{- $context := dict -}}
-{{- include "service.context" (dict "root" . "into" $context) -}}
-{{- include "service.test" $context -}}
-{{- end }}
-
-{{/* `helm test`: asks the Service for its health, from the service's own image. */}}
-{{- define "service.test" -}}
-{{- $url := .url -}}
-{{- if not $url }}{{ $url = include "service.test.url" . }}{{ end -}}
+{{/*
+`helm test`: one pod that asks a door, and the policy that lets it out. Both are made for the test and go with it.
+The context is a dict: `root`, `name`, `partOf`, `image`, `pullPolicy`, `command`, `component`, and `secret` where the
+door wants a password.
+*/}}
+{{- define "test.door" -}}
+{{- $table := .root.Subcharts.service.Files.Get "connections.yaml" | fromYaml -}}
+{{- $values := dict "partOf" .partOf "auth" dict "networkPolicy" (dict "external" list) -}}
+{{- $policy := dict "Values" $values "Table" $table "component" "test" -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  {{- include "service.test.metadata" (merge (dict "weight" "-1") .) | nindent 2 }}
+  {{- include "test.metadata" (merge (dict "weight" "-1") .) | nindent 2 }}
 spec:
   podSelector:
     matchLabels:
-      {{- include "service.test.labels" . | nindent 6 }}
+      {{- include "test.labels" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
   egress:
     - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
-    {{- include "service.network.egress" (merge (dict "component" "test") .) | nindent 4 }}
+    {{- include "service.network.egress" $policy | nindent 4 }}
 ---
 apiVersion: batch/v1
 kind: Job
 metadata:
-  {{- include "service.test.metadata" . | nindent 2 }}
+  {{- include "test.metadata" . | nindent 2 }}
 spec:
   backoffLimit: 0
   activeDeadlineSeconds: 120
   template:
     metadata:
       labels:
-        {{- include "service.test.labels" . | nindent 8 }}
-        {{- include "service.member" (dict "Values" .Values "component" "test") | nindent 8 }}
+        {{- include "test.labels" . | nindent 8 }}
+        {{- include "service.member" $policy | nindent 8 }}
     spec:
       restartPolicy: Never
-      {{- include "service.podbase" . | nindent 6 }}
+      {{- include "part.pod" . | nindent 6 }}
       containers:
-        - name: health
-          image: {{ include "service.image" . | quote }}
-          imagePullPolicy: {{ .Values.image.pullPolicy }}
-          command: [python, -c, "import urllib.request; print(urllib.request.urlopen('{{ $url }}', timeout=10).read().decode())"]
+        - name: ask
+          image: {{ .image | quote }}
+          imagePullPolicy: {{ .pullPolicy }}
+          command: {{ toJson .command }}
           resources:
-            {{- toYaml .Values.resources | nindent 12 }}
+            requests: {cpu: 10m, memory: 32Mi}
+            limits: {cpu: 500m, memory: 128Mi}
           securityContext:
             {{- include "service.security.container" . | nindent 12 }}
+          {{- if .secret }}
+          volumeMounts:
+            - {name: secret, mountPath: /etc/healthcare/secret, readOnly: true}
+          {{- end }}
+      {{- with .secret }}
+      volumes:
+        - name: secret
+          secret: {secretName: {{ . | quote }}, defaultMode: 0440}
+      {{- end }}
 {{- end }}
 
-{{- define "service.test.labels" -}}
-app.kubernetes.io/name: {{ include "service.name" . }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: test
-app.kubernetes.io/part-of: {{ .Values.partOf }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- end }}
-
-{{- define "service.test.url" -}}
-http://{{ include "service.fullname" . }}:{{ (get .Table.ports .Chart.Name).http }}/actuator/health
-{{- end }}
-
-{{- define "service.test.metadata" -}}
-name: {{ include "service.fullname" . }}-test
-namespace: {{ .Release.Namespace }}
+{{- define "test.metadata" -}}
+name: {{ .name }}-test
+namespace: {{ .root.Release.Namespace }}
 labels:
-  {{- include "service.test.labels" . | nindent 2 }}
+  {{- include "test.labels" . | nindent 2 }}
 annotations:
   helm.sh/hook: test
   helm.sh/hook-weight: {{ .weight | default "0" | quote }}
   helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{- define "test.labels" -}}
+app.kubernetes.io/name: {{ .component | default .root.Chart.Name }}-test
+app.kubernetes.io/instance: {{ .name }}
+app.kubernetes.io/component: test
+app.kubernetes.io/part-of: {{ .partOf }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+{{- end }}
+
+{{/* A service's test: its health page, asked for by its own image at `path` and `port`. */}}
+{{- define "service.tested" -}}
+{{- $c := dict -}}
+{{- include "service.context" (dict "root" .root "into" $c) -}}
+{{- $name := include "service.fullname" $c -}}
+{{- $port := .port | default (get $c.Table.ports $c.Chart.Name | default dict).http -}}
+{{- $url := printf "http://%s:%v%s" $name $port (.path | default "/actuator/health") -}}
+{{- $ask := printf "import urllib.request; print(urllib.request.urlopen('%s', timeout=10).read().decode())" $url -}}
+{{- include "test.door" (dict
+  "root" .root "name" $name "partOf" $c.Values.partOf
+  "image" (include "service.image" $c) "pullPolicy" $c.Values.image.pullPolicy
+  "command" (list "python" "-c" $ask)) -}}
+{{- end }}
+
+{{/* An infrastructure chart's test: a command of its own image. */}}
+{{- define "part.tested" -}}
+{{- $partOf := .root.Values.partOf -}}
+{{- $image := include "part.image" .image -}}
+{{- include "test.door" (merge (dict "partOf" $partOf "pullPolicy" .image.pullPolicy "image" $image) (omit . "image")) -}}
 {{- end }}
