@@ -1,5 +1,6 @@
 """What a node asks of its machine: programs, a bridge, forwarding; and giving all of it back."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -70,8 +71,9 @@ def sweep(directory: Path, before: set[str]) -> None:
     for process in psutil.process_iter(["name", "cmdline"]):
         words = process.info["cmdline"] or []
         if words and "containerd-shim" in words[0] and any(str(directory) in word for word in words):
-            for member in [*process.children(recursive=True), process]:
-                member.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may end by itself while we look
+                for member in [*process.children(recursive=True), process]:
+                    member.kill()
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for mount in reversed([mount for mount in mounts if mount.startswith(f"{directory}/")]):
         run("umount", "--lazy", mount, check=False)
