@@ -16,8 +16,16 @@ from tests.engine.daemon import Engine, engine
 from tests.engine.images import TARGETS, build
 from tests.engine.standins import build_standins, image_of
 
-BUILTIN = {"kafka": "kafka", "patient-service-db": "postgres", "redis": "redis"}  # Compose's service → our chart
-ADDED = {"postgres": ["RUN useradd --uid 70 alpine"]}  # the user of Alpine's image, whose name initdb asks for
+BUILTIN = {  # Compose's service → our chart, and where its image stands in the chart's values
+    "kafka": ("kafka", "image"),
+    "patient-service-db": ("postgres", "image"),
+    "redis": ("redis", "image"),
+    "prometheus": ("monitoring", "prometheus", "image"),
+    "alertmanager": ("monitoring", "alertmanager", "image"),
+}
+ADDED = {"patient-service-db": ["RUN useradd --uid 70 alpine"]}  # Alpine's user, whose name initdb asks for
+GRAFANA = ("monitoring", "grafana", "image")  # can be had nowhere but from its registry: a page answers its probes
+PAGE = 'CMD ["python3", "-m", "http.server", "3000", "--directory", "/page"]'
 SECOND = "second"
 BROKEN = "broken"
 RELEASES = [service.name for service in SERVICES]
@@ -28,8 +36,9 @@ def archive(target: Path) -> None:
     with engine() as built:
         build(built)
         build_standins(built, *BUILTIN)
-        for service, chart in BUILTIN.items():
-            _derive(built, chart_image(chart), image_of(service), *ADDED.get(chart, ()))
+        for service, place in BUILTIN.items():
+            _derive(built, chart_image(*place), image_of(service), *ADDED.get(service, ()))
+        _derive(built, chart_image(*GRAFANA), PYTHON, "RUN mkdir -p /page/api/health", PAGE)
         _derive(built, PAUSE, "debian:trixie-slim", 'CMD ["sleep", "infinity"]')
         for name in RELEASES:
             _derive(built, f"{name}:{SECOND}", f"{name}:latest", "ENV APP_VERSION=0.2.0")
@@ -41,13 +50,21 @@ def everything() -> list[str]:
     """The tags of all images."""
     ours = [f"{name}:latest" for name in TARGETS if name != "hpctl"]
     later = [f"{name}:{SECOND}" for name in RELEASES]
-    return [*ours, *later, f"patient-service:{BROKEN}", PAUSE, *map(chart_image, BUILTIN.values())]
+    return [
+        *ours,
+        *later,
+        f"patient-service:{BROKEN}",
+        PAUSE,
+        *(chart_image(*place) for place in (*BUILTIN.values(), GRAFANA)),
+    ]
 
 
-def chart_image(chart: str) -> str:
-    """The image that an infrastructure chart runs by default."""
-    image = yaml.safe_load((CHARTS / chart / "values.yaml").read_text())["image"]
-    return f"{image['repository']}:{image['tag']}"
+def chart_image(chart: str, *place: str) -> str:
+    """The image that a chart runs by default."""
+    found = yaml.safe_load((CHARTS / chart / "values.yaml").read_text())
+    for key in place:
+        found = found[key]
+    return f"{found['repository']}:{found['tag']}"
 
 
 def _derive(built: Engine, tag: str, base: str, *lines: str) -> None:
