@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from hpctl.embedded.process import Server, free_port
+from hpctl.embedded.process import Server, dying_with_parent, free_port
 
 SERVICE_RANGE = "10.96.0.0/16"
 
@@ -25,7 +25,8 @@ class Component(Server):
         """The directory is all that a component needs of its own."""
 
     def command(self) -> list[str]:
-        return [str(self.binary), self.name, *(f"--{flag}={value}" for flag, value in self.flags().items())]
+        flags = (f"--{flag}={value}" for flag, value in self.flags().items())
+        return dying_with_parent([str(self.binary), self.name, *flags])
 
     def flags(self) -> dict[str, str]:
         raise NotImplementedError

@@ -26,9 +26,6 @@ class Agent(Component):
     def prepare(self) -> None:
         self.configuration.write_text(json.dumps(self.settings()))
 
-    def command(self) -> list[str]:
-        return dying_with_parent(super().command())
-
     def settings(self) -> dict[str, object]:
         raise NotImplementedError
 

@@ -1,15 +1,17 @@
 """What a node asks of its machine: programs, a bridge, forwarding; and giving all of it back."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
+from tests.cluster import build
+from tests.cluster.build import CACHE
 from tests.engine.needs import install
 
 BRIDGE = "hpcluster0"
@@ -31,6 +33,26 @@ class NoNode(RuntimeError):
     """This machine cannot be a node; the text says what stands against it."""
 
 
+@contextlib.contextmanager
+def claim(directory: Path) -> Iterator[None]:
+    """This machine is the node of one cluster at a time; what a killed one left behind is cleared first."""
+    path = CACHE / "node.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NoNode(
+                "this machine already is a node of ours: wait for the other tests, or make cluster-down"
+            ) from None
+        if left := path.read_text():
+            sweep(Path(left), network_namespaces())
+            run(str(build.kubernetes()), "kube-proxy", "--cleanup", check=False)
+        path.write_text(str(directory))
+        yield
+        path.write_text("")
+
+
 def check() -> None:
     """Raise NoNode, with one line, where pods cannot run on this machine."""
     if os.geteuid() != 0:
@@ -38,11 +60,15 @@ def check() -> None:
     if shutil.which("apt-get") is None and any(shutil.which(program) is None for program in PACKAGES):
         raise NoNode(f"pods need {', '.join(PACKAGES.values())}: install them, or use Docker and kind")
     install(PACKAGES)
+
+
+def unclaimed() -> None:
+    """Raise NoNode where another cluster than ours uses this machine."""
     if "KUBE-SERVICES" in run("iptables", "-t", "nat", "-S"):
         raise NoNode("this machine already is a node of a cluster: its iptables hold KUBE-SERVICES")
 
 
-@contextmanager
+@contextlib.contextmanager
 def bridge() -> Iterator[None]:
     """The bridge on which pods, API server and name server meet. It goes when the block ends."""
     run("ip", "link", "delete", BRIDGE, check=False)

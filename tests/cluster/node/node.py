@@ -77,6 +77,8 @@ def node_cluster(directory: Path | None = None) -> Iterator[NodeCluster]:
         if directory is None:  # sockets want a short path
             place = stack.enter_context(tempfile.TemporaryDirectory(prefix="node-", ignore_cleanup_errors=True))
             directory = Path(place)
+        stack.enter_context(machine.claim(directory))
+        machine.unclaimed()
         stack.enter_context(machine.bridge())
         cluster = NodeCluster(directory)
         try:

@@ -18,10 +18,14 @@ SERVERS = ("kafka", "postgres", "redis")
 
 @dataclass
 class Platform:
-    """The six services in one namespace; `gateway` is where the gateway's Service answers this machine."""
+    """The six services in one namespace; `gateway` is where the gateway's Service answers this machine.
+
+    `prefix` stands before the names of its objects: nothing by the charts alone, `<platform>-` by the operator.
+    """
 
     cluster: NodeCluster
     namespace: str
+    prefix: str = ""
 
     def install(self, *names: str, **more: Any) -> None:
         """Apply the charts of these services, strict, and wait until each is rolled out."""
@@ -42,7 +46,7 @@ class Platform:
 
     @property
     def gateway(self) -> str:
-        service = self.cluster.get("service", "api-gateway", self.namespace)
+        service = self.cluster.get("service", f"{self.prefix}api-gateway", self.namespace)
         assert service, "the gateway has no Service"
         return f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
 
