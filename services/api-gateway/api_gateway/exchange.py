@@ -4,8 +4,10 @@ import asyncio
 from random import getrandbits  # names requests, guards nothing
 from typing import TYPE_CHECKING
 
+from chassis import tracing
 from chassis.breaker import Rejected
 from chassis.errors import PayloadTooLarge, PlatformError, Unavailable
+from chassis.telemetry import begun
 
 from api_gateway.bodies import LAST_CHUNK, chunk
 from api_gateway.fields import Fields
@@ -24,6 +26,11 @@ _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 _LONGEST_RESENT = 65536
 _LONGEST_FORM = 16384
 CLIENT_GONE = 499
+
+
+def _begun(trace_id: bytes) -> bytes:
+    """The flags of a trace that begins here."""
+    return begun(trace_id.decode()).encode() if tracing.on() else b"01"
 
 
 class Exchange:
@@ -53,7 +60,10 @@ class Exchange:
         self.whole = not fields.chunked and not fields.length
         # X-Request-ID and W3C trace context: kept where they are sound, made otherwise
         digits = b"%048x" % getrandbits(192)
-        self.trace_id, flags = fields.trace or (digits[16:], b"01")
+        if fields.trace is not None:
+            self.trace_id, flags, self.caller = fields.trace
+        else:
+            self.trace_id, flags, self.caller = digits[16:], _begun(digits[16:]), b""
         self.request_id = fields.request_id or self.trace_id
         self.parent = b"00-%b-%b-%b" % (self.trace_id, digits[:16], flags)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _HOST = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,15}")
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
-_TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+_TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding"
@@ -50,7 +50,7 @@ class Fields:
         self.acrm: bytes | None = None
         self.acrh: bytes | None = None
         self.request_id: bytes | None = None
-        self.trace: tuple[bytes, bytes] | None = None  # trace id and flags
+        self.trace: tuple[bytes, bytes, bytes] | None = None  # trace id, flags, and the span of the caller
         self.forwarded_for: bytes | None = None  # the three below mean something from a trusted proxy only
         self.proto: bytes | None = None
         self.prefix: bytes | None = None
@@ -154,7 +154,7 @@ def _request_id(fields: Fields, value: bytes) -> None:
 def _traceparent(fields: Fields, value: bytes) -> None:
     matched = None if b"traceparent" in fields.seen else _TRACEPARENT.fullmatch(value)
     fields.seen.add(b"traceparent")
-    fields.trace = (matched[1], matched[2]) if matched else None
+    fields.trace = (matched[1], matched[3], matched[2]) if matched else None
 
 
 def _forwarded_for(fields: Fields, value: bytes) -> None:

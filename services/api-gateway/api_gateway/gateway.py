@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Mapping
 from email.utils import formatdate
 
+from chassis import tracing
 from chassis.actuator import Health
 from chassis.breaker import State
 from chassis.edge import Draining
+from chassis.telemetry import Ids
 
 from api_gateway.accesslog import AccessLog
 from api_gateway.admission import Admission, Tokens
@@ -140,6 +142,8 @@ class Gateway:
         stats(exchange.label).count(exchange.method, exchange.status, seconds)
         if self._log is not None:
             self._log.write(exchange, seconds, upstream)
+        if tracing.on():
+            _trace(exchange, seconds)
         return now
 
     def _sweep(self) -> None:
@@ -152,3 +156,11 @@ class Gateway:
             pool.sweep(now)
         if self._log is not None:
             self._log.flush()
+
+
+def _trace(exchange: Exchange, seconds: float) -> None:
+    _, trace_id, span_id, flags = exchange.parent.decode().split("-")
+    ids = Ids(exchange.request_id.decode("latin-1"), trace_id, span_id, flags, exchange.caller.decode())
+    method, label = exchange.method.decode(), exchange.label
+    about = {"http.request.method": method, "http.route": label, "http.response.status_code": exchange.status}
+    tracing.record(f"{method} {label}", "server", ids, seconds, about, failed=exchange.status >= 500)

@@ -17,7 +17,7 @@ from prometheus_client import Counter
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from chassis import direct, edge, http, ops, runtime, telemetry
+from chassis import direct, edge, http, ops, runtime, telemetry, tracing
 from chassis.actuator import Actuator, Health, Part
 from chassis.auth import TokenVerifier
 from chassis.errors import PlatformError
@@ -172,6 +172,7 @@ def run(create: Callable[[], FastAPI]) -> None:
     app = create()
     settings: ServiceSettings = app.state.settings
     telemetry.configure(settings.service_name, settings.log_level)
+    tracing.configure(settings, settings.service_name)
     for name in settings.placeholders():
         log.warning("A PLACEHOLDER IS IN USE: anybody can know this secret", variable=name)
     if settings.debug_port is not None:
@@ -193,6 +194,7 @@ def run(create: Callable[[], FastAPI]) -> None:
     )
     server = _Server(config, app.state.draining, settings.shutdown_drain_seconds)
     server.run()
+    tracing.close()
     if not server.started:
         sys.exit(3)
 

@@ -15,7 +15,7 @@ from typing import Any
 import hiredis
 from prometheus_client import Counter
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.actuator import Health
 from chassis.errors import Unavailable
 from chassis.redis import RedisConnection
@@ -27,6 +27,7 @@ REQUESTS = Counter("cache_requests_total", "Cached reads", ["cache", "key_patter
 EVICTIONS = Counter("cache_evictions_total", "Entries and generations made invalid", ["cache"])
 
 MARKER_MS = 60_000
+_REDIS = {"db.system.name": "redis"}
 GENERATION_MS = 86_400_000
 
 # KEYS: entry, marker. ARGV: marker as the reader saw it, body, life in ms. A fill that an eviction overtook is refused.
@@ -138,7 +139,8 @@ class Cache:
     async def _try(self, *words: bytes | str | int) -> Any:
         """The reply; None when Redis is down, slow, or answers nonsense."""
         try:
-            reply = await self._redis.command(*words)
+            with tracing.child(str(words[0]), _REDIS):
+                reply = await self._redis.command(*words)
         except (Unavailable, hiredis.ReplyError) as error:
             if isinstance(error, hiredis.ReplyError):
                 log.warning("redis refused a command", code=str(error).partition(" ")[0])

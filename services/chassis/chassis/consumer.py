@@ -5,6 +5,7 @@ crash in between repeats the message and loses none; handlers are idempotent (a 
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from faststream.exceptions import NackMessage
 from faststream.kafka import KafkaMessage
 from prometheus_client import Counter, Histogram
 
-from chassis import inbox, telemetry
+from chassis import inbox, telemetry, tracing
 from chassis.actuator import Health
 from chassis.db import Database, Transaction
 from chassis.deadletters import DEAD_LETTERS, REPLAY_GROUP, DeadLetters, DeadLetterTopic, Publishes, topic_of
@@ -30,6 +31,8 @@ from chassis.watchdog import Watchdog
 __all__ = ["REPLAY_GROUP", "Consumer", "Handler", "Received", "Tuning"]
 
 log = telemetry.logger(__name__)
+
+_KAFKA = {"messaging.system": "kafka"}
 
 MESSAGES = Counter("consumer_messages_total", "Messages by what became of them", ["group", "topic", "result"])
 RETRIES = Counter("consumer_retries_total", "Retries scheduled, by verdict", ["group", "topic", "reason"])
@@ -149,9 +152,16 @@ class Consumer:
         if record.value is None:
             return "empty"
         event = read(record, topic)
-        with telemetry.message_context(event.headers):
-            async with asyncio.timeout(self._tuning.handler_seconds):
-                return await self._apply(event)
+        with telemetry.message_context(event.headers) as ids:
+            began, failed = time.perf_counter(), True
+            try:
+                async with asyncio.timeout(self._tuning.handler_seconds):
+                    result = await self._apply(event)
+                failed = False
+                return result
+            finally:
+                about = {**_KAFKA, "messaging.consumer.group.name": self._group, "messaging.destination.name": topic}
+                tracing.record(f"process {topic}", "consumer", ids, time.perf_counter() - began, about, failed=failed)
 
     async def _apply(self, event: Received) -> str:
         handler, once = self._handlers[event.topic]

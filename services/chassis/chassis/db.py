@@ -14,7 +14,7 @@ from asyncpg.transaction import Transaction as DatabaseTransaction
 from fastapi import Depends, Request
 from prometheus_client import Counter, Gauge
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.actuator import Health
 from chassis.errors import Conflict, Unavailable
 from chassis.security import database_tls
@@ -34,6 +34,7 @@ WAIT = Histogram(
 )
 TIMEOUTS = Counter("db_pool_timeouts_total", "Requests that found no free connection in time", ["database"])
 
+_POSTGRESQL = {"db.system.name": "postgresql"}
 Record = Mapping[str, Any]
 Callback = Callable[[], Awaitable[None]]
 
@@ -95,7 +96,7 @@ class Transaction:
         """One statement for many rows, in one round trip."""
         connection = await self._open()
         arguments = [statement.arguments(row) for row in rows]
-        with _errors(statement):
+        with tracing.child(statement.summary, _POSTGRESQL), _errors(statement):
             await connection.executemany(statement.sql, arguments)
 
     async def execute_sql(self, sql: str, /, *arguments: Any) -> None:
@@ -139,8 +140,8 @@ class Transaction:
         if self._connection is None:
             return
         try:
-            with _errors():
-                if self._begun is not None and not self._broken:
+            if self._begun is not None and not self._broken:
+                with tracing.child("COMMIT" if commit else "ROLLBACK", _POSTGRESQL), _errors():
                     await (self._begun.commit() if commit else self._begun.rollback())
         finally:
             connection, self._connection = self._connection, None
@@ -329,7 +330,7 @@ def _is_closed_transport(error: BaseException | None) -> bool:
 
 async def _run(statement: Statement, method: Callable[..., Awaitable[Any]], values: Mapping[str, Any]) -> Any:
     arguments = statement.arguments(values)
-    with _errors(statement):
+    with tracing.child(statement.summary, _POSTGRESQL), _errors(statement):
         return await method(statement.sql, *arguments)
 
 

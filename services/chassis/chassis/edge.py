@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.direct import Direct
 from chassis.errors import PayloadTooLarge, PlatformError, UnsupportedMediaType
 from chassis.http import BODY_LIMIT, problem_response
@@ -207,6 +207,9 @@ class _Exchange:
         method = "HEAD" if self._head else self._scope["method"]
         observe(method if template != "none" else "any", template, self._status, seconds)
         telemetry.access(method, template, self._status, seconds)
+        if tracing.on():
+            about = {"http.request.method": method, "http.route": template, "http.response.status_code": self._status}
+            tracing.record(f"{method} {template}", "server", self._ids, seconds, about, failed=self._status >= 500)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -17,7 +17,7 @@ import orjson
 import sqlalchemy as sa
 from prometheus_client import Counter, Gauge, Histogram
 
-from chassis import outbox, telemetry
+from chassis import outbox, telemetry, tracing
 from chassis.actuator import Health
 from chassis.db import Database, Statement, connect
 from chassis.errors import Unavailable
@@ -25,6 +25,8 @@ from chassis.kafka import KafkaProducer
 from chassis.settings import DatabaseSettings, KafkaSettings
 
 log = telemetry.logger(__name__)
+
+_KAFKA = {"messaging.system": "kafka"}
 
 DEPTH = Gauge("outbox_messages", "Events that wait for Kafka")
 OLDEST = Gauge("outbox_oldest_seconds", "Age of the oldest event that waits")
@@ -158,9 +160,21 @@ class Relay:
 
     async def _send(self, row: Any) -> "asyncio.Future[object]":
         value = None if row["payload"] is None else orjson.dumps(row["payload"])
-        headers = [(name, text.encode()) for name, text in row["headers"].items()]
         topic = self._kafka_settings.kafka_topic_prefix + row["topic"]
-        return await self._producer.enqueue(topic, row["key"].encode(), value, headers)
+        began, texts = time.perf_counter(), row["headers"]
+        if tracing.on():
+            with telemetry.message_context(texts) as ids:
+                texts = texts | telemetry.outgoing_headers()
+        headers = [(name, text.encode()) for name, text in texts.items()]
+        future = await self._producer.enqueue(topic, row["key"].encode(), value, headers)
+        if tracing.on():
+            name, about = f"send {row['topic']}", {**_KAFKA, "messaging.destination.name": row["topic"]}
+            future.add_done_callback(
+                lambda done: tracing.record(
+                    name, "producer", ids, time.perf_counter() - began, about, failed=done.exception() is not None
+                )
+            )
+        return future
 
     def _count(self, rows: Sequence[Any]) -> None:
         now = time.time()

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.errors import (
     Conflict,
     Forbidden,
@@ -85,8 +85,10 @@ async def call(method: Method, request: Any, *, what: str, within: float) -> Any
 
     Raises Unavailable(what) where another try may help, and PlatformError(502) with the status name where it cannot.
     """
+    name = getattr(method, "_method", what.encode()).decode().lstrip("/")
     try:
-        return await method(request, timeout=within)
+        with tracing.child(name, {"rpc.system": "grpc"}):
+            return await method(request, timeout=within)
     except grpc.aio.AioRpcError as error:
         if error.code() in _TRANSIENT:
             raise Unavailable(what) from None

@@ -11,7 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import Counter, Histogram
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.actuator import Health
 from chassis.errors import PlatformError
 from chassis.rpc import code_of
@@ -96,15 +96,17 @@ class _ServerContext(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc 
         method = handler_call_details.method
 
         async def behave(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            with telemetry.message_context(_texts(context.invocation_metadata())):
-                return await _answer(method, handler.unary_unary, request, context)
+            with telemetry.message_context(_texts(context.invocation_metadata())) as ids:
+                return await _answer(method, handler.unary_unary, request, context, ids)
 
         return grpc.unary_unary_rpc_method_handler(
             behave, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
         )
 
 
-async def _answer(method: str, behaviour: Callable[..., Awaitable[Any]], request: Any, context: Any) -> Any:
+async def _answer(
+    method: str, behaviour: Callable[..., Awaitable[Any]], request: Any, context: Any, ids: telemetry.Ids
+) -> Any:
     began, code = time.perf_counter(), grpc.StatusCode.OK
     try:
         return await behaviour(request, context)
@@ -119,8 +121,11 @@ async def _answer(method: str, behaviour: Callable[..., Awaitable[Any]], request
         log.exception("call failed", method=method)
         return await context.abort(code, "internal error")
     finally:
+        took = time.perf_counter() - began
         HANDLED.labels(method, code.name).inc()
-        SECONDS.labels(method).observe(time.perf_counter() - began)
+        SECONDS.labels(method).observe(took)
+        about = {"rpc.system": "grpc", "rpc.grpc.status_code": code.value[0]}
+        tracing.record(method.lstrip("/"), "server", ids, took, about, failed=code is grpc.StatusCode.INTERNAL)
 
 
 def _texts(metadata: Any) -> Mapping[str, str]:

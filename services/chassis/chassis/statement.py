@@ -5,6 +5,7 @@ three in the morning is refused early: a column that only the ORM would fill, at
 at use.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,13 +26,14 @@ class Statement:
         ValueError: the expression writes a column that needs a Python-side default.
     """
 
-    __slots__ = ("_binds", "_names", "_simple", "conflicts", "sql")
+    __slots__ = ("_binds", "_names", "_simple", "conflicts", "sql", "summary")
 
     def __init__(self, expression: sa.sql.Executable, conflicts: Mapping[str, str] | None = None) -> None:
         compiled = expression.compile(dialect=_DIALECT)  # type: ignore[attr-defined]  # every executable compiles
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - the dialect's own
         _refuse_hidden_defaults(compiled)
         self.sql = str(compiled)
+        self.summary = _summary(self.sql)
         self.conflicts = dict(conflicts or {})
         self._binds = _binds(compiled)
         self._names = frozenset(name for name, _, _ in self._binds if name is not None)
@@ -49,6 +51,12 @@ class Statement:
         if self._simple:
             return [values[name] for name, _, _ in self._binds]  # type: ignore[index]  # simple: all have names
         return [_bound(values, bind) for bind in self._binds]
+
+
+def _summary(sql: str) -> str:
+    """`INSERT patient`: what a span is called, without a value."""
+    found = re.search(r"\b(INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)", sql) or re.search(r"\b(FROM)\s+(\w+)", sql)
+    return f"{found[1].split()[0].replace('FROM', 'SELECT')} {found[2]}" if found else "SELECT"
 
 
 def _bound(values: Mapping[str, Any], bind: _Bind) -> Any:

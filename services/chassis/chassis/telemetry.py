@@ -11,7 +11,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -30,12 +30,13 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})(
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """The ids of the work in hand: trace id 32 hex digits, span id 16, flags 2."""
+    """The ids of the work in hand: trace id 32 hex digits, span ids 16, flags 2; a trace that begins has no parent."""
 
     request_id: str
     trace_id: str
     span_id: str
     flags: str = "01"
+    parent_id: str = ""
 
     @property
     def traceparent(self) -> str:
@@ -44,6 +45,18 @@ class Ids:
 
 
 _ids: ContextVar[Ids | None] = ContextVar("ids", default=None)
+_samples: Callable[[str], bool] | None = None
+
+
+def sample_by(decide: Callable[[str], bool] | None) -> None:
+    """Who decides, by its trace id, whether a trace that begins in this process is recorded; None: all may be."""
+    global _samples  # noqa: PLW0603 - one process, one sampler
+    _samples = decide
+
+
+def begun(trace_id: str) -> str:
+    """The flags of a trace that begins here."""
+    return "01" if _samples is None or _samples(trace_id) else "00"
 
 
 def ids_from(request_id: str | None, traceparent: str | None) -> Ids:
@@ -51,7 +64,9 @@ def ids_from(request_id: str | None, traceparent: str | None) -> Ids:
     parent = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
     trace_id = parent[1] if parent else secrets.token_hex(16)
     kept = request_id if request_id and _VISIBLE.fullmatch(request_id) else trace_id
-    return Ids(kept, trace_id, secrets.token_hex(8), parent[3] if parent else "01")
+    if parent:
+        return Ids(kept, trace_id, secrets.token_hex(8), parent[3], parent[2])
+    return Ids(kept, trace_id, secrets.token_hex(8), begun(trace_id))
 
 
 def current() -> Ids:
