@@ -4,6 +4,7 @@ A dead-letter topic is worked off from its oldest message: a message that was re
 notes deletions now and then (the embedded broker twice a second); one that is killed before may show a message again.
 """
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -85,7 +86,12 @@ class DeadLetterLog:
         """`[{topic,source,group,count}]` by topic."""
         async with connected(self._client) as log:
             topics = await log.topics()
-            return [await self._count(log, topic, topics) for topic in sorted(filter(self._looked_after, topics))]
+            dead = sorted(filter(self._looked_after, topics))
+            bounds = await log.bounds(*dead) if dead else {}
+        counts = Counter[str]()
+        for partition, (first, end) in bounds.items():
+            counts[partition.topic] += end - first
+        return [_described(topic, topics, counts[topic]) for topic in dead]
 
     async def letters(self, topic: str, limit: int = EVERYTHING) -> list[Letter]:
         """The oldest messages of a topic."""
@@ -153,12 +159,6 @@ class DeadLetterLog:
                     last = record
         return last
 
-    async def _count(self, log: TopicLog, topic: str, topics: set[str]) -> dict[str, Any]:
-        count = sum(end - first for first, end in (await log.bounds(topic)).values())
-        source = max((name for name in topics if topic.startswith(f"{name}.")), key=len, default="")
-        group = topic.removeprefix(f"{source}.").removesuffix(SUFFIX)
-        return {"topic": topic, "source": source, "group": group, "count": count}
-
     def _looked_after(self, topic: str) -> bool:
         return topic.endswith(SUFFIX) and (self._mine is None or topic in self._mine)
 
@@ -171,6 +171,12 @@ class DeadLetterLog:
         for partition, (first, end) in (await log.bounds(topic)).items():
             async for record in log.read(partition, first, end):
                 yield record
+
+
+def _described(topic: str, topics: set[str], count: int) -> dict[str, Any]:
+    source = max((name for name in topics if topic.startswith(f"{name}.")), key=len, default="")
+    group = topic.removeprefix(f"{source}.").removesuffix(SUFFIX)
+    return {"topic": topic, "source": source, "group": group, "count": count}
 
 
 async def _let_go(_: TopicLog, __: Letter) -> None:

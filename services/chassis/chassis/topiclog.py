@@ -17,16 +17,19 @@ class TopicLog:
     def __init__(self, reader: AIOKafkaConsumer, writer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
         self._reader = reader
         self._writer = writer
+        self._writing = False
         self._admin = admin
 
     async def topics(self) -> set[str]:
         """The names of all topics."""
         return set(await self._reader.topics())
 
-    async def bounds(self, topic: str) -> dict[TopicPartition, tuple[int, int]]:
-        """The first offset and the one after the last, of each partition."""
-        described = await self._admin.describe_topics([topic])
-        partitions = [TopicPartition(topic, each["partition"]) for each in described[0]["partitions"]]
+    async def bounds(self, *topics: str) -> dict[TopicPartition, tuple[int, int]]:
+        """The first offset and the one after the last, of each partition of these topics."""
+        described = await self._admin.describe_topics(list(topics))
+        partitions = [
+            TopicPartition(each["topic"], one["partition"]) for each in described for one in each["partitions"]
+        ]
         first = await self._reader.beginning_offsets(partitions)
         end = await self._reader.end_offsets(partitions)
         return {partition: (first[partition], end[partition]) for partition in partitions}
@@ -47,6 +50,9 @@ class TopicLog:
         self, to: TopicPartition, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
     ) -> None:
         """Write one message and wait until the brokers have it."""
+        if not self._writing:
+            await self._writer.start()
+            self._writing = True
         await self._writer.send_and_wait(to.topic, value, key=key, partition=to.partition, headers=list(headers))
 
     async def delete_before(self, partition: TopicPartition, offset: int) -> None:
@@ -66,8 +72,8 @@ async def connected(client: Mapping[str, Any]) -> AsyncIterator[TopicLog]:
     writer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True, max_request_size=LARGEST_BYTES)
     admin = AIOKafkaAdminClient(**client)
     try:
-        for each in (reader, writer, admin):
-            await each.start()
+        await reader.start()
+        await admin.start()
         yield TopicLog(reader, writer, admin)
     finally:
         await reader.stop()
