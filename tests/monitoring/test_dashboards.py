@@ -60,7 +60,7 @@ def watched(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def _wait_for_scrapes(observatory: Observatory) -> None:
     deadline = time.monotonic() + 30
-    while len(observatory.query("query", query="rate(process_cpu_seconds_total[15s])")["result"]) < 6:
+    while len(observatory.query("query", query="rate(process_cpu_seconds_total[15s])")["result"]) < 10:
         assert time.monotonic() < deadline
         time.sleep(0.2)
 

@@ -45,6 +45,13 @@ def test_every_target_is_a_service_of_compose() -> None:
             assert any(str(port).endswith(f":{target.partition(':')[2]}") for port in services[name]["ports"]), target
 
 
+@pytest.mark.contract("A12")
+def test_grafana_is_published_and_asked_for_its_health() -> None:
+    grafana = compose()["grafana"]
+    assert grafana["ports"] == ["127.0.0.1:3000:3000"]
+    assert "http://127.0.0.1:3000/api/health" in grafana["healthcheck"]["test"][-1]
+
+
 def test_grafana_finds_its_source_and_its_dashboards() -> None:
     provisioning = MONITORING / "grafana" / "provisioning"
     [source] = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
