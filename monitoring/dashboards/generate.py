@@ -8,10 +8,11 @@ from monitoring.dashboards.events import EVENTS
 from monitoring.dashboards.gateway import GATEWAY
 from monitoring.dashboards.infrastructure import INFRASTRUCTURE
 from monitoring.dashboards.overview import OVERVIEW
+from monitoring.dashboards.reconciler import OPERATOR
 from monitoring.dashboards.runtime import RUNTIME
 
 FOLDER = Path(__file__).resolve().parents[1] / "grafana" / "dashboards"
-DASHBOARDS = (OVERVIEW, EVENTS, CACHE, GATEWAY, RUNTIME, INFRASTRUCTURE)
+DASHBOARDS = (OVERVIEW, EVENTS, CACHE, GATEWAY, RUNTIME, OPERATOR, INFRASTRUCTURE)
 
 
 def files() -> dict[str, str]:

@@ -8,14 +8,17 @@ import pytest
 from tests.conftest import ROOT
 from tests.monitoring.live import Family
 
+PAGE = (ROOT / "docs" / "metrics.md").read_text()
 ROW = re.compile(
     r"^\| `(?P<name>[a-z_]+)` \| (?P<type>\w+) \| (?P<labels>[\w, ]*?) ?\| (?P<meaning>.+) \|$", re.MULTILINE
 )
 UNBOUNDED = re.compile(r"@|[0-9a-f]{8}-[0-9a-f]{4}-|[0-9a-f]{16}|\d{4}-\d\d-\d\d|\s|/\d")
 
 
-def documented() -> Iterator[tuple[str, str, set[str]]]:
-    for row in ROW.finditer((ROOT / "docs" / "metrics.md").read_text()):
+def documented(section: str = "") -> Iterator[tuple[str, str, set[str]]]:
+    """Name, type and labels of each metric in a section of the page; the services' comes first and has no heading."""
+    sections = dict(re.findall(r"(?:^## (.+)\n|\A)((?:(?!## ).*\n)+)", PAGE, re.MULTILINE))
+    for row in ROW.finditer(sections[section]):
         yield row["name"], row["type"], set(row["labels"].split(", ")) - {""}
 
 

@@ -1,0 +1,52 @@
+"""The Kubernetes operator: its passes, what it changes, and the platforms that it looks after."""
+
+from monitoring.dashboards.panels import Dashboard, Panel, Query, Row
+from monitoring.dashboards.queries import average, gauge, quantile, rate
+
+PASSES = Row(
+    "Passes",
+    (
+        Panel("Passes by result", (rate("healthcare_operator_reconciles_total", "result"),), "ops"),
+        Panel(
+            "Length of a pass",
+            (
+                average("healthcare_operator_reconcile_seconds", "job", legend="average"),
+                quantile(0.95, "healthcare_operator_reconcile_seconds", "job"),
+            ),
+            "s",
+        ),
+        Panel("Oldest wish overdue", (gauge("healthcare_operator_queue_age_seconds", "job", how="max"),), "s"),
+        Panel("Leaders", (gauge("healthcare_operator_leader", "instance"),), about="One replica works."),
+    ),
+)
+
+PLATFORMS = Row(
+    "Platforms",
+    (
+        Panel(
+            "Components that are ready",
+            (gauge("healthcare_operator_component_ready", "namespace, platform, component", how="max"),),
+            width=16,
+        ),
+        Panel(
+            "Components that are not",
+            (
+                Query(
+                    "count by (namespace, platform) (healthcare_operator_component_ready == 0)",
+                    "{{namespace}} {{platform}}",
+                ),
+            ),
+        ),
+    ),
+)
+
+OBJECTS = Row(
+    "Objects",
+    (
+        Panel("Applied, by reason", (rate("healthcare_operator_applied_total", "reason"),), "ops"),
+        Panel("Drift put back", (gauge("healthcare_operator_drift_corrected_total", "kind"),)),
+        Panel("Pruned", (gauge("healthcare_operator_pruned_total", "kind"),)),
+    ),
+)
+
+OPERATOR = Dashboard("operator", "Operator", (PASSES, PLATFORMS, OBJECTS))
