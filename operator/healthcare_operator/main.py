@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import signal
+from collections.abc import Coroutine
 from typing import Any
 
 import kopf
@@ -138,7 +139,13 @@ async def _lead(settings: Settings, queue: WorkQueue, lease: Lease, stop: asynci
     async with asyncio.TaskGroup() as group:
         group.create_task(lease.keep())
         group.create_task(queue.run())
-        group.create_task(watching)
+        group.create_task(_until_the_end(watching, stop))
+
+
+async def _until_the_end(watching: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """kopf takes SIGTERM for itself: its end has to be ours too, or the lease would be kept and no other could lead."""
+    await watching
+    stop.set()
 
 
 def main() -> None:
