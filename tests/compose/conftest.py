@@ -8,7 +8,7 @@ import pytest
 from tests.compose.platform import Compose
 from tests.conftest import free_offset
 from tests.engine.daemon import Engine, engine
-from tests.engine.images import SERVICE_IMAGES, build
+from tests.engine.images import build
 from tests.engine.standins import UNPROVEN, build_standins
 
 MEASURED = pytest.StashKey[dict[str, str]]()
@@ -42,7 +42,7 @@ def measured(request: pytest.FixtureRequest) -> dict[str, str]:
 def docker(measured: dict[str, str]) -> Iterator[Engine]:
     began = time.monotonic()
     with engine("compose") as running:
-        build(running, *SERVICE_IMAGES, "hpctl")
+        build(running)
         build_standins(running)
         measured["engine and images"] = f"{time.monotonic() - began:.0f} s"
         yield running

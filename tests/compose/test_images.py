@@ -11,7 +11,7 @@ from hpctl.layout import PORTS, ROOT, SERVICES
 
 from tests.engine.base import PYTHON
 from tests.engine.daemon import Engine
-from tests.engine.images import SERVICE_IMAGES
+from tests.engine.images import SERVICE_IMAGES, TARGETS
 
 MEGABYTE = 1_000_000
 
@@ -22,7 +22,7 @@ def inspected(docker: Engine, image: str) -> dict[str, Any]:
 
 
 @pytest.mark.contract("A19", "D14")
-@pytest.mark.parametrize("name", [*SERVICE_IMAGES, "hpctl"])
+@pytest.mark.parametrize("name", TARGETS)
 def test_an_image_adds_at_most_250_megabytes_to_its_base(docker: Engine, name: str, measured: dict[str, str]) -> None:
     added = inspected(docker, f"{name}:latest")["Size"] - inspected(docker, PYTHON)["Size"]
     measured[f"{name} above its base"] = f"{added / MEGABYTE:.0f} MB"
@@ -47,7 +47,7 @@ def test_an_image_says_what_it_is_and_runs_as_nobody_in_particular(docker: Engin
     assert {f"{label}version", f"{label}revision", f"{label}description"} <= set(config["Labels"])
 
 
-@pytest.mark.parametrize("name", ["patient-service", "hpctl"])
+@pytest.mark.parametrize("name", ["patient-service", "hpctl", "healthcare-operator"])
 def test_no_tool_of_the_build_is_left(docker: Engine, name: str) -> None:
     search = "for tool in gcc cc make uv git curl; do command -v $tool; done; ls /app/.venv/bin; ls -a / /app"
     words = ["run", "--rm", "--network=none", "--entrypoint=sh", f"{name}:latest", "-c", search]
@@ -85,3 +85,10 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     linted = subprocess.run(["hadolint", ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
     assert (linted.returncode, linted.stdout) == (0, "")
     assert "<<" not in (ROOT / "Dockerfile").read_text()  # older BuildKits know no heredocs
+
+
+def test_the_operator_finds_the_charts_and_what_they_link_to(docker: Engine) -> None:
+    look = "import os, healthcare_operator.settings as s; c = s.Settings().charts_dir; print(*os.listdir(c))"
+    look += "; assert (c / 'monitoring/files/prometheus.yml').is_file()"
+    words = ["run", "--rm", "--network=none", "--read-only", "healthcare-operator:latest", "python", "-c", look]
+    assert {"patient-service", "service", "kafka", "postgres"} <= set(docker.docker(*words).stdout.split())

@@ -12,6 +12,7 @@ import asyncpg
 import httpx2 as httpx
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from chassis.testing import eventually
 from hpctl.layout import PORTS, ROOT, SERVICES
 from hpctl.walkthrough import login, walk
@@ -85,10 +86,15 @@ def _cache(compose: Compose) -> None:
 
 
 async def _broker(compose: Compose) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=f"localhost:{compose.port('KAFKA_EXTERNAL_PORT')}", acks="all")
-    await producer.start()
-    assert (await producer.send_and_wait("patient.created.dlq", b"{}")).offset >= 0
-    await producer.stop()
+    where = f"localhost:{compose.port('KAFKA_EXTERNAL_PORT')}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=where)
+    try:
+        await admin.start()
+        await admin.create_topics([NewTopic("from.the.host", 1, 1)])
+    finally:
+        await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=where, acks="all") as producer:
+        assert (await producer.send_and_wait("from.the.host", b"{}")).offset == 0
     written = compose.run("exec", "-T", "kafka", "cat", "/opt/kafka/config/server.properties").stdout
     properties = dict(line.split("=", 1) for line in written.splitlines() if "=" in line)
     assert properties["node.id"] == "0"
