@@ -37,7 +37,9 @@ FROM uv AS operator-build
 COPY . /app
 RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem --mount=type=cache,target=/root/.cache/uv \
     if [ -s /run/secrets/ca.pem ]; then export SSL_CERT_FILE=/run/secrets/ca.pem; fi; \
-    uv sync --frozen --no-dev --no-editable --package healthcare-operator
+    uv sync --frozen --no-dev --no-editable --package healthcare-operator \
+    # Wheels hold no links: Helm's library comes three times.
+    && for copy in .venv/lib/python3*/site-packages/helm_python/lib/libhelm_c.so.*; do ln -sf libhelm_c.so "${copy}"; done
 
 # The command line without the embedded servers: a container has others to talk to.
 FROM shared AS hpctl-build

@@ -89,6 +89,6 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
 
 def test_the_operator_finds_the_charts_and_what_they_link_to(docker: Engine) -> None:
     look = "import os, healthcare_operator.settings as s; c = s.Settings().charts_dir; print(*os.listdir(c))"
-    look += "; assert (c / 'monitoring/files/prometheus.yml').is_file()"
+    look += "; assert (c / 'monitoring/files/prometheus.yml').is_file(); import helm_python"
     words = ["run", "--rm", "--network=none", "--read-only", "healthcare-operator:latest", "python", "-c", look]
     assert {"patient-service", "service", "kafka", "postgres"} <= set(docker.docker(*words).stdout.split())
