@@ -2,7 +2,7 @@
 {{- define "service.all" -}}
 {{- $context := dict -}}
 {{- include "service.context" (dict "root" . "into" $context) -}}
-{{- $parts := list "configmap" "serviceaccount" "service" "headless" "deployment" "autoscaler" "budget" "networkpolicy" "monitor" "httproute" "ingress" -}}
+{{- $parts := list "configmap" "serviceaccount" "service" "headless" "pods" "deployment" "autoscaler" "budget" "networkpolicy" "monitor" "httproute" "ingress" -}}
 {{- range $parts }}
 {{- with include (printf "service.%s" .) $context | trim }}
 ---

@@ -27,3 +27,18 @@ spec:
     - {name: grpc, port: {{ . }}, targetPort: grpc, protocol: TCP, appProtocol: kubernetes.io/h2c}
 {{- end }}
 {{- end }}
+
+{{/* Every pod by its own address, ready or not: what Prometheus reads has to be told apart by pod. */}}
+{{- define "service.pods" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "service.metadata" (merge (dict "name" (printf "%s-pods" (include "service.fullname" .))) .) | nindent 2 }}
+spec:
+  clusterIP: None
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "service.selector" . | nindent 4 }}
+  ports:
+    - {name: metrics, port: {{ (get .Table.ports .Chart.Name).http }}, targetPort: http, protocol: TCP}
+{{- end }}
