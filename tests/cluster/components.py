@@ -93,6 +93,7 @@ class ApiServer(Component):
             "secure-port": str(self.port),
             "service-cluster-ip-range": SERVICE_RANGE,
             "allow-privileged": "true",
+            "kubelet-preferred-address-types": "InternalIP",
             "authorization-mode": "Node,RBAC",
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-account-key-file": key,
