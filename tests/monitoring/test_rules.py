@@ -71,11 +71,9 @@ def test_each_alert_has_a_runbook_that_says_what_it_means_where_to_look_and_what
 
 def test_each_alert_is_routed_by_its_severity() -> None:
     run("amtool", "check-config", MONITORING / "alertmanager.yml")
-    for rule in alerts():
-        severity = rule["labels"]["severity"]
-        labels = [f"alertname={rule['alert']}", f"severity={severity}"]
-        routed = run("amtool", "config", "routes", "test", f"--config.file={MONITORING / 'alertmanager.yml'}", *labels)
-        assert routed.strip() == severity
+    for severity in {rule["labels"]["severity"] for rule in alerts()}:
+        route = ["config", "routes", "test", f"--config.file={MONITORING / 'alertmanager.yml'}", f"severity={severity}"]
+        assert run("amtool", *route).strip() == severity
 
 
 def test_they_ask_only_for_metrics_that_there_are(busy: dict[str, list[Family]]) -> None:
