@@ -18,6 +18,7 @@ from tests.cluster.standin.world import Invalid, Manifest, Report
 
 OPERATORS: tuple[ModuleType, ...] = (strimzi, postgres, monitoring, gateway)
 EVERY_SECONDS = 0.25
+GONE = ('"reason":"NotFound"', "NamespaceTerminating")
 WITHOUT_GENERATION = {"Cluster", "Prometheus", "Alertmanager", "ServiceMonitor", "PodMonitor", "PrometheusRule"}
 WITHOUT_GENERATION |= {"Gateway", "HTTPRoute"}
 
@@ -79,7 +80,7 @@ class StandIn:
         except Unavailable:
             raise
         except Refused as refusal:
-            if '"reason":"NotFound"' not in str(refusal):
+            if not any(gone in str(refusal) for gone in GONE):
                 self.problems.append(f"{kind} {resource['metadata']['name']}: {refusal}")
 
     def _judge(self, operator: ModuleType, kind: str, resource: Manifest, how: str) -> Report:
