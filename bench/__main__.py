@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import events, gateway, load, patients, stack
+from bench import events, gateway, load, operator, patients, stack
 from bench.measure import Ratio, Wrong, as_json
 from bench.world import World
 
@@ -20,6 +20,7 @@ CASES: dict[str, Callable[[World], Iterator[Ratio]]] = {
     "pages": patients.pages,
     "stack": stack.stack,
     "gateway": gateway.gateway,
+    "operator": operator.operator,
 }
 RESULTS = Path(__file__).parent / "results"
 console = Console(width=max(160, Console().width))

@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 
 from healthcare_operator.api import Api, ApiError, NotServed
-from healthcare_operator.metrics import APPLIED, DRIFT, PRUNED
+from healthcare_operator.metrics import APPLIES, DRIFT, PRUNED
 from healthcare_operator.plan import Applied, Apply, Plan, digest, project
 from healthcare_operator.platform import Manifest, Ref
 
@@ -40,10 +40,11 @@ class Memory:
             digest(step.manifest), digest(project(step.manifest, live)), live["metadata"]["resourceVersion"]
         )
         self.applied[ref] = known
-        APPLIED.labels(step.reason).inc()
+        changed = known.resource_version != step.version
+        APPLIES.labels(ref.kind, "changed" if changed else "unchanged").inc()
         if step.reason == "drift":
             self.taken_back.setdefault(ref, deque(maxlen=TAKEN_BACK)).append(time.monotonic())
-            DRIFT.labels(ref.kind).inc()
+            DRIFT.labels("corrected").inc()
 
 
 @dataclass
@@ -62,12 +63,14 @@ async def carry_out(api: Api, plan: Plan, memory: Memory) -> Outcome:
         ref = Ref.of(step.manifest)
         if step.reason == "drift" and memory.contested(ref):
             outcome.conflicts.append(f"{ref}, which it changes as fast as it is put back")
+            DRIFT.labels("conflict").inc()
             continue
         try:
             live, held = await _apply(api, step.manifest)
         except NotServed as error:
             outcome.errors.append(str(error))
         except ApiError as error:
+            APPLIES.labels(ref.kind, "failed").inc()
             if error.status >= 500 or error.status == 429:
                 raise
             outcome.errors.append(f"{ref} is refused: {error}"[:500])
@@ -77,6 +80,7 @@ async def carry_out(api: Api, plan: Plan, memory: Memory) -> Outcome:
             memory.noted(step, ref, live)
             if held:  # asked again in each pass, so that it is noticed when the other one lets go
                 del memory.applied[ref]
+                DRIFT.labels("conflict").inc()
     if not outcome.errors:
         for ref in plan.prunes:
             await api.delete(ref)

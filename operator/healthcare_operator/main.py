@@ -100,9 +100,7 @@ async def run(settings: Settings) -> None:
     queue = WorkQueue(reconciler.reconcile, settings.workers)
     holder = f"{settings.pod_name}-{secrets.token_hex(4)}"
     lease = Lease(api, settings.pod_namespace, holder, settings.lease_seconds)
-    server = await health.serve(
-        settings.host, settings.port, lambda: max(queue.longest, queue.age), settings.stall_seconds, lambda: queue.age
-    )
+    server = await health.serve(settings.host, settings.port, queue, settings.stall_seconds)
     stop = asyncio.Event()
     for sig in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)

@@ -25,11 +25,12 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """One object to apply, and why."""
+    """One object to apply, and why; `version` is the resourceVersion that it has now."""
 
     component: str
     manifest: Manifest
     reason: Reason
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,18 @@ def plan(
                     made.missing.append(kind)
                 continue
             ref = Ref.of(manifest)
-            reason = _reason(manifest, observed.get(ref), applied.get(ref))
+            live = observed.get(ref)
+            reason = _reason(manifest, live, applied.get(ref))
             if reason == "drift":
                 made.drifted.append(ref)
             if reason and (reason != "drift" or correct_drift):
-                made.applies.append(Apply(component, manifest, reason))
+                made.applies.append(Apply(component, manifest, reason, _version(live)))
     made.prunes.extend(_superfluous(wanted, observed, inventory))
     return made
+
+
+def _version(live: Manifest | None) -> str:
+    return str(live["metadata"]["resourceVersion"]) if live else ""
 
 
 def _reason(manifest: Manifest, live: Manifest | None, before: Applied | None) -> Reason | None:

@@ -42,6 +42,7 @@ class Reconciler:
         self._now = now
         self._memories: dict[Key, Memory] = {}
         self._rendered: dict[Key, tuple[str, Wanted]] = {}
+        self._phases: dict[Key, str] = {}
         self._recorder = Recorder(api)
 
     async def reconcile(self, key: Key) -> float:
@@ -59,12 +60,12 @@ class Reconciler:
             except Exception:
                 metrics.PASSES.labels("failed").inc()
                 raise
-            metrics.PASSES.labels("done").inc()
             return again
 
     def _forget(self, key: Key) -> float:
         self._memories.pop(key, None)
         self._rendered.pop(key, None)
+        self._phase(key, None)
         for component in ("kafka", "postgres", "redis", *SERVICES, "monitoring"):
             try:
                 metrics.READY.remove(*key, component)
@@ -187,11 +188,23 @@ class Reconciler:
         for each in after["components"]:
             metrics.READY.labels(seen.platform.namespace, seen.platform.name, each["name"]).set(each["ready"])
         phase = after["phase"]
+        self._phase((seen.platform.namespace, seen.platform.name), phase)
         if phase != before.get("phase"):
             log.info("phase changed", namespace=seen.platform.namespace, platform=seen.platform.name, phase=phase)
+        result = "unchanged"
+        if steps is not None and (steps.waiting or steps.applies or steps.prunes):
+            result = "waiting" if steps.waiting else "changed"
+        metrics.PASSES.labels(result).inc()
         moving = steps is not None and (steps.applies or steps.waiting)
         busy = phase in ("Installing", "Upgrading", "Pending") or moving or (outcome is not None and outcome.errors)
         return WAITING_SECONDS if busy else self._resync
+
+    def _phase(self, key: Key, phase: str | None) -> None:
+        before = self._phases.pop(key, None)
+        if phase is not None:
+            self._phases[key] = phase
+        for each in {before, phase} - {None}:
+            metrics.PLATFORMS.labels(each).set(sum(held == each for held in self._phases.values()))
 
     async def _write(self, found: Manifest, told: dict[str, Any]) -> None:
         meta = {"name": found["metadata"]["name"], "namespace": found["metadata"]["namespace"]}

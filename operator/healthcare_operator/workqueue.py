@@ -38,6 +38,12 @@ class WorkQueue:
         self._failures.pop(key, None)
 
     @property
+    def depth(self) -> int:
+        """How many platforms are due and not worked on."""
+        now = time.monotonic()
+        return sum(due <= now and key not in self._running for key, due in self._due.items())
+
+    @property
     def longest(self) -> float:
         """Seconds that the longest pass has been under way."""
         now = time.monotonic()

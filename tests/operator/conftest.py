@@ -1,0 +1,34 @@
+"""One operator for all tests of a session, each in a namespace of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.controlplane import ControlPlane
+from tests.cluster.standin.loop import StandIn
+from tests.operator.platforms import Platforms
+from tests.operator.pods import Pods
+from tests.operator.process import Operator
+
+
+@pytest.fixture(scope="session")
+def operator(
+    third_party: ControlPlane, standin: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """The operator, running; the operators of others and the kubelet are played."""
+    pods = Pods(third_party)
+    process = Operator(third_party, tmp_path_factory.mktemp("operator"))
+    pods.start()
+    try:
+        process.start()
+        yield process
+    finally:
+        process.kill()
+        pods.stop()
+
+
+@pytest.fixture
+def platforms(operator: Operator, standin: StandIn, namespace: str) -> Platforms:
+    """Platforms in the test's own namespace."""
+    operator.start()
+    return Platforms(operator.cluster, namespace)

@@ -1,0 +1,278 @@
+"""What happens to a platform that runs: drift, edits, upgrades, crashes, on a real API server."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.cluster import crds
+from tests.cluster.controlplane import eventually
+from tests.cluster.standin.loop import StandIn
+from tests.operator.platforms import BUILTIN, Platforms
+from tests.operator.process import Operator
+
+CHILDREN = (("service", "care-api-gateway"), ("deployment", "care-auth-service"), ("configmap", "care-auth-service"))
+GATEWAY = ("deployment", "care-api-gateway")
+
+
+def image(platforms: Platforms, service: str = "billing-service") -> str:
+    found = platforms.there("deployment", f"care-{service}")
+    return found["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+def took(look: Callable[[], object], what: str) -> float:
+    started = time.monotonic()
+    eventually(look, what, 15, every=0.02)
+    return time.monotonic() - started
+
+
+def replicas(platforms: Platforms) -> int:
+    return platforms.there(*GATEWAY)["spec"]["replicas"]
+
+
+def test_what_is_changed_or_deleted_by_hand_is_put_back(platforms: Platforms) -> None:
+    platforms.apply()
+    platforms.ready()
+    platforms.kubectl("scale", "/".join(GATEWAY), "--replicas=3")
+    assert took(lambda: replicas(platforms) == 1, "one replica") < 3
+    for kind, name in CHILDREN:
+        assert _returns(platforms, kind, name) < 3, f"{kind} {name}"
+    platforms.ready()
+
+
+def _returns(platforms: Platforms, kind: str, name: str) -> float:
+    """Seconds until another object has the name of one that is deleted."""
+    uid = platforms.there(kind, name)["metadata"]["uid"]
+    platforms.kubectl("delete", kind, name)
+
+    def back() -> bool:
+        found = platforms.get(kind, name)
+        return found is not None and found["metadata"]["uid"] != uid
+
+    return took(back, f"{kind} {name}")
+
+
+def test_a_deleted_secret_comes_back_with_the_same_password(platforms: Platforms) -> None:
+    platforms.apply()
+    platforms.ready()
+    before = platforms.there("secret", "care-billing-service-db")
+    platforms.kubectl("delete", "secret", "care-billing-service-db")
+    after = eventually(lambda: platforms.get("secret", "care-billing-service-db"), "the Secret", 15)
+    assert after["data"] == before["data"]
+
+
+def test_no_pass_without_a_change_writes_anything(platforms: Platforms, operator: Operator) -> None:
+    platforms.apply()
+    platforms.ready()
+    idle_since = eventually(lambda: _idle(operator), "an idle operator", 60, every=1.0)
+    before = platforms.versions()
+    platforms.kubectl("annotate", "hcp", "care", "touched=yes")
+    eventually(lambda: operator.metric("healthcare_operator_reconciles_total") > idle_since[0], "another pass", 15)
+    assert operator.metric("healthcare_operator_applies_total") == idle_since[1]
+    assert platforms.versions() == before
+
+
+def _idle(operator: Operator) -> tuple[float, float] | None:
+    """Passes and applies, where neither moved for a second."""
+
+    def now() -> tuple[float, float]:
+        return (
+            operator.metric("healthcare_operator_reconciles_total"),
+            operator.metric("healthcare_operator_applies_total"),
+        )
+
+    first = now()
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        if now() != first:
+            return None
+    return first
+
+
+def test_a_field_that_another_manager_applies_is_left_to_it_and_reported(platforms: Platforms) -> None:
+    platforms.apply()
+    platforms.ready()
+    theirs = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": GATEWAY[1]}, "spec": {"replicas": 4}}
+    platforms.cluster.apply(theirs, namespace=platforms.namespace, manager="somebody")
+    told = platforms.holds("Drifted", "True", "FieldConflict")
+    assert "care-api-gateway .spec.replicas" in told["message"]
+    assert replicas(platforms) == 4
+    theirs["spec"] = {}
+    platforms.cluster.apply(theirs, namespace=platforms.namespace, manager="somebody")
+    platforms.holds("Drifted", "False")
+    assert replicas(platforms) == 1
+
+
+def test_a_suspended_platform_is_left_alone(platforms: Platforms) -> None:
+    platforms.apply()
+    platforms.ready()
+    platforms.edit({"suspend": True})
+    platforms.holds("Suspended", "True")
+    platforms.kubectl("scale", "/".join(GATEWAY), "--replicas=0")
+    platforms.edit({"services": {"billing-service": {"replicas": 2}}})
+    eventually(lambda: platforms.status().get("observedGeneration", 0) >= 3, "a pass over the edit", 15)
+    assert replicas(platforms) == 0
+    assert platforms.there("deployment", "care-billing-service")["spec"]["replicas"] == 1
+    platforms.edit({"suspend": False})
+    platforms.ready()
+    assert replicas(platforms) == 1
+    assert platforms.there("deployment", "care-billing-service")["spec"]["replicas"] == 2
+
+
+def test_a_disabled_component_goes_and_its_data_stays(platforms: Platforms) -> None:
+    platforms.apply()
+    platforms.ready()
+    platforms.edit({"services": {"analytics-service": {"enabled": False}}, "redis": {"mode": "disabled"}})
+    eventually(lambda: platforms.get("deployment", "care-analytics-service") is None, "end of analytics", 30)
+    eventually(lambda: platforms.get("statefulset", "care-redis") is None, "end of redis", 30)
+    platforms.ready()
+    assert platforms.there("secret", "care-analytics-service-db")
+    claims = {
+        each["metadata"]["name"] for each in platforms.cluster.list("persistentvolumeclaims", platforms.namespace)
+    }
+    assert "data-care-redis-0" in claims
+
+
+def test_services_wait_for_what_they_stand_on(platforms: Platforms, standin: StandIn) -> None:
+    standin.behave("Kafka", "slow", platforms.namespace)
+    platforms.apply({**BUILTIN, "kafka": {"mode": "strimzi"}})
+    platforms.holds("KafkaReady", "False")
+    eventually(lambda: platforms.get("statefulset", "care-postgres"), "PostgreSQL beside it", 30)
+    assert not [each for each in platforms.children() if each[0] == "Deployment"]
+    standin.behave("Kafka", "ready", platforms.namespace)
+    platforms.ready()
+
+
+def test_images_that_do_not_come_up_are_taken_back(platforms: Platforms) -> None:
+    platforms.apply({**BUILTIN, "upgrade": {"deadlineSeconds": 5}, "images": {"tag": "one"}})
+    platforms.ready()
+    platforms.edit({"images": {"tag": "two"}})
+    platforms.ready()
+    assert image(platforms) == "billing-service:two"
+    platforms.edit({"services": {"billing-service": {"image": "billing-service:broken"}}})
+    eventually(lambda: image(platforms).endswith(":broken"), "the new image", 15)
+    told = platforms.holds("Degraded", "True")
+    assert "billing-service" in told["message"] or "good ones" in told["message"]
+    eventually(lambda: image(platforms) == "billing-service:two", "the last image that worked", 15)
+    assert [each["event"] for each in platforms.status()["history"]] == ["Succeeded", "Succeeded", "RolledBack"]
+    platforms.edit({"services": {"billing-service": {"image": "billing-service:three"}}})
+    platforms.ready()
+    assert image(platforms) == "billing-service:three"
+
+
+def test_what_is_not_installed_is_named_with_its_command(platforms: Platforms, standin: StandIn) -> None:
+    definition = "kafkatopics.kafka.strimzi.io"
+    platforms.kubectl("delete", "customresourcedefinition", definition)
+    try:
+        platforms.apply({**BUILTIN, "kafka": {"mode": "strimzi"}})
+        told = platforms.holds("DependenciesReady", "False", "CRDMissing")
+        assert "KafkaTopic" in told["message"]
+        assert "helm install" in told["message"]
+    finally:
+        crds.install(platforms.cluster, ["strimzi"])
+    platforms.holds("DependenciesReady", "True")
+    platforms.ready()
+
+
+def test_a_spec_that_cannot_work_stalls_and_leaves_what_runs(platforms: Platforms) -> None:
+    platforms.apply()
+    platforms.ready()
+    before = platforms.versions()
+    platforms.edit({"kafka": {"config": {"listeners": "mine"}}})
+    told = platforms.holds("Stalled", "True")
+    assert "listeners" in told["message"]
+    assert platforms.versions() == before
+    platforms.edit({"kafka": {"config": None}})
+    platforms.ready()
+
+
+@pytest.mark.contract("X18")
+def test_external_servers_need_their_secrets(platforms: Platforms) -> None:
+    secrets = dict.fromkeys(("auth", "billing", "patient", "appointment", "analytics"), "")
+    postgres = {"mode": "external", "secrets": {f"{name}-service": f"rds-{name}" for name in secrets}}
+    external = {"kafka": {"mode": "external", "bootstrapServers": "b-1.msk.example:9092"}, "postgres": postgres}
+    platforms.apply({**BUILTIN, **external, "redis": {"mode": "disabled"}})
+    told = platforms.holds("Ready", "False")
+    assert "rds-" in told["message"]
+    keys = [f"--from-literal={key}=x" for key in ("username", "password", "host", "port", "dbname")]
+    for name in secrets:
+        platforms.kubectl("create", "secret", "generic", f"rds-{name}", *keys)
+    platforms.ready()
+    assert not [name for kind, name in platforms.children() if kind == "StatefulSet"]
+
+
+@pytest.mark.parametrize("after", [0.2, 0.8, 2.0])
+def test_an_operator_that_is_killed_goes_on_where_it_was(
+    platforms: Platforms, operator: Operator, after: float
+) -> None:
+    platforms.apply()
+    started = time.monotonic()
+    eventually(lambda: time.monotonic() - started > after, "moment to kill it", 5, every=0.01)
+    operator.kill()
+    operator.start()
+    platforms.ready()
+    inventory = {(each["kind"], each["name"]) for each in platforms.status()["inventory"]}
+    assert {key for key in platforms.children() if key[0] in ("Deployment", "StatefulSet")} <= inventory
+
+
+def test_what_changed_while_nobody_looked_is_put_back(platforms: Platforms, operator: Operator) -> None:
+    platforms.apply()
+    platforms.ready()
+    operator.kill()
+    platforms.kubectl("scale", "/".join(GATEWAY), "--replicas=3")
+    platforms.kubectl("delete", "service", "care-auth-service")
+    platforms.edit({"services": {"analytics-service": {"enabled": False}}})
+    operator.start()
+    eventually(lambda: platforms.get("deployment", "care-analytics-service") is None, "end of analytics", 30)
+    platforms.ready()
+    assert replicas(platforms) == 1
+    assert platforms.get("service", "care-auth-service")
+
+
+def test_no_secret_leaves_its_place(platforms: Platforms, operator: Operator) -> None:
+    platforms.apply()
+    platforms.ready()
+    secrets = list(platforms.children("secrets").values())
+    values = {
+        base64.b64decode(each["data"][key]).decode()
+        for each in secrets
+        for key in each["data"]
+        if "password" in key or "jwt" in key
+    }
+    assert len(values) >= 8
+    shown = [
+        platforms.cluster.list(kind, platforms.namespace)
+        for kind in ("hcp", "events", "configmaps", "deployments", "statefulsets")
+    ]
+    text = json.dumps(shown) + operator.log.read_text()
+    assert not [value for value in values if value in text]
+    assert min(len(value) for value in values) >= 43, "256 bits"
+
+
+def test_events_tell_of_transitions_and_of_nothing_else(platforms: Platforms) -> None:
+    platforms.apply()
+    platforms.ready()
+
+    def told() -> list[str]:
+        found = platforms.cluster.list("events", platforms.namespace)
+        return [each["reason"] for each in found if each["involvedObject"]["kind"] == "HealthcarePlatform"]
+
+    before = eventually(told, "an Event", 15)
+    platforms.edit({"services": {"billing-service": {"env": {"LOG_LEVEL": "debug"}}}})
+    platforms.ready()
+    assert len(before) < 6
+    assert "Ready" in before
+
+
+def test_no_request_is_denied(platforms: Platforms, operator: Operator) -> None:
+    platforms.apply({})
+    platforms.ready()
+    platforms.edit(
+        {"services": {"analytics-service": {"enabled": False}}, "exposure": {"mode": "ingress", "host": "care.example"}}
+    )
+    platforms.ready()
+    text = operator.log.read_text()
+    assert "forbidden" not in text.lower()
+    assert "403" not in text
