@@ -67,7 +67,13 @@ class Api:
             ApiError, NotServed.
         """
         path = await self._path(Ref(api_version, kind, namespace or "", ""))
-        found = await self._ask("list", "GET", path, labelSelector=selector)
+        try:
+            found = await self._ask("list", "GET", path, labelSelector=selector)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            self._kinds.pop(api_version, None)  # its definition was deleted
+            raise NotServed(api_version, kind) from None
         return [{**each, "apiVersion": api_version, "kind": kind} for each in found["items"]]
 
     async def apply(self, manifest: Manifest, *, force: bool, subresource: str = "") -> Manifest:
