@@ -78,28 +78,3 @@ def test_deletion_with_delete_leaves_nothing(platforms: Platforms) -> None:
     everything = f"{OWNED},secrets"
     eventually(lambda: not platforms.children(everything), "end of everything", 60)
     eventually(lambda: not platforms.cluster.list("persistentvolumeclaims", platforms.namespace), "end of volumes", 60)
-
-
-@pytest.mark.contract("C04")
-def test_nothing_waits_for_an_operator_that_is_gone(operator: Operator) -> None:
-    platforms = Platforms(operator.cluster, operator.cluster.namespace())
-    platforms.apply()
-    platforms.ready()
-    assert "finalizers" not in platforms.there("hcp", "care")["metadata"]
-    operator.kill()
-    platforms.kubectl("delete", "hcp", "care", "--timeout=20s")
-    eventually(lambda: not platforms.children(), "end of everything that holds no data", 60)
-    platforms.cluster.kubectl("delete", "namespace", platforms.namespace, "--timeout=60s")
-    operator.start()
-
-
-def test_two_platforms_share_a_namespace(platforms: Platforms) -> None:
-    platforms.apply(name="one")
-    platforms.apply(name="two")
-    platforms.ready("one")
-    platforms.ready("two")
-    ones = set(platforms.children(name="one"))
-    platforms.kubectl("delete", "hcp", "two", "--timeout=20s")
-    eventually(lambda: not platforms.children(name="two"), "end of the second", 60)
-    assert set(platforms.children(name="one")) == ones
-    platforms.ready("one")
