@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import httpx2 as httpx
 from aiokafka import AIOKafkaProducer
-from chassis.relay import LOCK_CLASS, SHARDS
+from chassis.shards import LOCK_CLASS, SHARDS
 from chassis.testing import eventually
 from hpctl.layout import Layout, service_named
 

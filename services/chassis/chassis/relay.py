@@ -1,9 +1,8 @@
 """The relay: outbox rows to Kafka, at least once and in order per aggregate.
 
 Rows are sharded by their aggregate. A relay owns shards by advisory locks on a connection of its own; several
-relays share them, and those of one that died are free as soon as its connection is gone. Reading by "id greater
-than the last" or with SKIP LOCKED loses or reorders rows; reading a shard's rows in order under its lock, and
-deleting after the acknowledgement, does neither.
+relays share them evenly (chassis.shards). Reading by "id greater than the last" or with SKIP LOCKED loses or reorders
+rows; reading a shard's rows in order under its lock, and deleting after the acknowledgement, does neither.
 """
 
 import asyncio
@@ -23,6 +22,7 @@ from chassis.db import Database, Statement, connect
 from chassis.errors import Unavailable
 from chassis.kafka import KafkaProducer
 from chassis.settings import DatabaseSettings, KafkaSettings
+from chassis.shards import SHARDS, Shards
 
 log = telemetry.logger(__name__)
 
@@ -38,12 +38,9 @@ LATENCY = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 60, 600),
 )
 
-SHARDS = 8
 POLL_SECONDS = 0.5
-CLAIM_SECONDS = 2.0
 BATCH = 500
 TELL_SECONDS = 5.0
-LOCK_CLASS = 0x0B0C
 
 _SHARD = f"(hashtextextended(aggregate_id::text, 0) & {SHARDS - 1})"
 _READ = f"""
@@ -70,9 +67,8 @@ class Relay:
         self._database = database
         self._wake = outbox.waker(database)
         self._producer = producer
-        self._shards: set[int] = set()
-        self._claimed = float("-inf")
         self._connection: Any = None
+        self._shards: Shards | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -92,7 +88,12 @@ class Relay:
     async def health(self) -> Health:
         """Up while it has a connection; how many shards it owns."""
         up = self._connection is not None and not self._connection.is_closed()
-        return Health(up=up, details={"shards": len(self._shards)})
+        return Health(up=up, details={"shards": len(self.owned)})
+
+    @property
+    def owned(self) -> set[int]:
+        """The shards that it reads."""
+        return self._shards.owned if self._shards else set()
 
     async def _run(self) -> None:
         failures = 0
@@ -119,25 +120,18 @@ class Relay:
     async def _pass(self) -> int:
         """Sends what waits in our shards; how many rows were read."""
         await self._producer.ready()
-        if self._connection is None or self._connection.is_closed():
-            self._shards, self._claimed = set(), float("-inf")
-            self._connection = await connect(self._database_settings)
-        await self._claim()
-        rows = await self._connection.fetch(_READ, sorted(self._shards)) if self._shards else []
+        shards = await self._ours()
+        await shards.settle()
+        rows = await self._connection.fetch(_READ, sorted(shards.owned)) if shards.owned else []
         if rows:
             await self._forward(rows)
         return len(rows)
 
-    async def _claim(self) -> None:
-        """Takes every free shard from time to time: those that a relay lost are another's within CLAIM_SECONDS."""
-        if time.monotonic() - self._claimed < CLAIM_SECONDS or len(self._shards) == SHARDS:
-            return
-        self._claimed = time.monotonic()
-        for shard in range(SHARDS):
-            if shard not in self._shards:
-                query = "SELECT pg_try_advisory_lock($1::int, $2::int)"
-                if await self._connection.fetchval(query, LOCK_CLASS, shard):
-                    self._shards.add(shard)
+    async def _ours(self) -> Shards:
+        if self._shards is None or self._connection.is_closed():
+            self._connection = await connect(self._database_settings)
+            self._shards = Shards(self._connection)
+        return self._shards
 
     async def _forward(self, rows: Sequence[Any]) -> None:
         """Sends without waiting in between.
@@ -195,6 +189,6 @@ class Relay:
 
     async def _let_go(self) -> None:
         connection, self._connection = self._connection, None
-        self._shards = set()
+        self._shards = None
         if connection is not None:
             connection.terminate()

@@ -19,6 +19,7 @@ from chassis.kafka import KafkaProducer, ensure_topics
 from chassis.outbox import OutboxMessage
 from chassis.relay import Relay
 from chassis.settings import DatabaseSettings, KafkaSettings, ServiceSettings
+from chassis.shards import SHARDS
 from chassis.testing import eventually
 from prometheus_client import REGISTRY
 from sqlmodel import Field, SQLModel
@@ -225,17 +226,34 @@ async def test_three_relays_and_fourteen_writers_lose_and_reorder_nothing(settin
 
 
 async def _replace_relays(relays: Relays) -> None:
-    """While everybody writes, the relay that owns all shards goes away and another takes over."""
-    await eventually(lambda: any(relay._shards for *_, relay in relays.running))
-    owner = next(parts for parts in relays.running if parts[-1]._shards)
-    await owner[-1].stop()
-    await eventually(lambda: any(relay._shards for *_, relay in relays.running if relay is not owner[-1]))
+    """While everybody writes, a relay goes away and the others take over its shards."""
+    gone, *others = [parts[-1] for parts in relays.running]
+    await eventually(lambda: gone.owned)
+    await gone.stop()
+    await eventually(lambda: sum(len(relay.owned) for relay in others) == SHARDS)
+
+
+async def test_relays_share_evenly_and_take_over(settings, database, relays) -> None:
+    """The first owns everything, until others come; what one leaves is shared again."""
+
+    def shares() -> list[int]:
+        return sorted(len(relay.owned) for *_, relay in relays.running)
+
+    first = await relays.add()
+    await eventually(lambda: shares() == [SHARDS])
+    await relays.add()
+    await eventually(lambda: shares() == [4, 4])
+    await relays.add()
+    await eventually(lambda: shares() == [2, 3, 3])
+    assert len(set().union(*(relay.owned for *_, relay in relays.running))) == SHARDS
+    await first.stop()
+    await eventually(lambda: shares() == [0, 4, 4])
 
 
 @pytest.mark.contract("E09")
 async def test_kafka_may_be_away_while_events_are_written(settings, database, relays, kafka) -> None:
     await relays.add(database)
-    await eventually(lambda: relays.running[0][-1]._shards)
+    await eventually(lambda: relays.running[0][-1].owned)
     kafka.stop()
     try:
         for version in range(1, 21):
