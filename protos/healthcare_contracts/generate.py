@@ -1,6 +1,7 @@
 """`make protos`: writes what is generated from the sources of this package.
 
-`billing_service_pb2*.py` come from billing_service.proto; protos/events/<type>/v<n>.json from events.py. A schema
+`billing_service_pb2*.py` come from billing_service.proto; protos/events/<type>/v<n>.json from events.py, asyncapi.json
+from both. A schema
 that changed compatibly becomes the next version; a published version is never rewritten.
 """
 
@@ -8,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+from healthcare_contracts import asyncapi
 from healthcare_contracts.events import MODELS
 from healthcare_contracts.schemas import FOLDER, breaks, committed, schema_of, text
 
@@ -51,3 +53,4 @@ if __name__ == "__main__":
     grpc_code(PACKAGE)
     if problems := schemas():
         sys.exit("\n".join(["these changes break readers of published events:", *problems]))
+    asyncapi.FILE.write_text(asyncapi.text())

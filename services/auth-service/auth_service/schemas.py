@@ -38,7 +38,11 @@ class Credentials(BaseModel):
 class UserCreate(BaseModel):
     """A registration; a role other than USER needs an ADMIN's token."""
 
-    model_config = ConfigDict(hide_input_in_errors=True, str_strip_whitespace=False)
+    model_config = ConfigDict(
+        hide_input_in_errors=True,
+        str_strip_whitespace=False,
+        json_schema_extra={"examples": [{"email": "ada@example.com", "password": "a-long-passphrase"}]},
+    )
 
     email: Email
     password: Annotated[str, AfterValidator(_password)]

@@ -13,7 +13,7 @@ from billing_service.schemas import AccountRead
 router = APIRouter(prefix="/billing", tags=["billing"])
 
 
-@router.get("/accounts/{patientId}")
+@router.get("/accounts/{patientId}", operation_id="getBillingAccount")
 async def read_account(
     patientId: UUID,
     who: Annotated[Principal, Requires("billing:read")],

@@ -17,7 +17,7 @@ from prometheus_client import Counter
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from chassis import direct, edge, http, ops, runtime, telemetry, tracing
+from chassis import direct, edge, http, openapi, ops, runtime, telemetry, tracing
 from chassis.actuator import Actuator, Health, Part
 from chassis.auth import TokenVerifier
 from chassis.errors import PlatformError
@@ -98,6 +98,7 @@ def create_app(
         direct=direct.Direct(app.router.routes),
         forms=forms,
     )
+    openapi.describe(app)
     return app
 
 

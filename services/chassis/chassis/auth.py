@@ -260,6 +260,7 @@ def Requires(permission: str | None = None) -> Any:
             raise Forbidden
         return who
 
+    check.permission = permission or "any"  # type: ignore[attr-defined]  # for the documents
     return Depends(check)
 
 

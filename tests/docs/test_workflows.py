@@ -1,0 +1,51 @@
+"""GitHub's workflows: valid by their schemas, on make verbs that exist, and for every image that the Dockerfile makes."""
+
+import re
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def steps(path: Any) -> list[dict[str, Any]]:
+    """Every step of a workflow."""
+    return [step for job in yaml.safe_load(path.read_text())["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.contract("X15")
+def test_workflows_are_valid_by_their_schemas() -> None:
+    check = ["uv", "tool", "run", "--from", "check-jsonschema==0.39.0", "check-jsonschema"]
+    for schema, files in (
+        ("vendor.github-workflows", [str(path) for path in WORKFLOWS]),
+        ("vendor.dependabot", [str(ROOT / ".github" / "dependabot.yml")]),
+    ):
+        done = subprocess.run([*check, "--builtin-schema", schema, *files], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.contract("X15")
+def test_they_run_the_verbs_that_everybody_runs() -> None:
+    verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = {
+        verb
+        for path in WORKFLOWS
+        for step in steps(path)
+        for verb in re.findall(r"\bmake ([a-z-]+)", step.get("run", ""))
+    }
+    assert {"install", "lint", "types", "test", "test-cluster", "test-compose"} <= used <= verbs
+
+
+def test_a_tag_publishes_every_image_and_every_chart() -> None:
+    [release] = [path for path in WORKFLOWS if path.stem == "release"]
+    document = yaml.safe_load(release.read_text())
+    images = {each["image"] for each in document["jobs"]["images"]["strategy"]["matrix"]["include"]}
+    services = {path.name for path in (ROOT / "services").iterdir() if (path / "pyproject.toml").exists()} - {"chassis"}
+    assert images == services | {"healthcare-operator", "hpctl"}
+    targets = set(re.findall(r"^FROM .* AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    assert {each["target"] for each in document["jobs"]["images"]["strategy"]["matrix"]["include"]} <= targets
+    assert document[True]["push"]["tags"] == ["v[0-9]+.[0-9]+.[0-9]+"]
