@@ -1,4 +1,4 @@
-"""GitHub's workflows: valid by their schemas, on make verbs that exist, and for every image that the Dockerfile makes."""
+"""GitHub's workflows: valid by their schemas, on make verbs that exist, for every image that the Dockerfile makes."""
 
 import re
 import subprocess
