@@ -36,6 +36,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
         pytest.fail(f"{reason} (SKIP_CLUSTER=1 leaves these tests out)", pytrace=False)
 
 
-@pytest.fixture(scope="session")
-def platform(node: NodeCluster) -> Platform:
-    return bring_up(node, node.namespace("care"))
+@pytest.fixture(scope="module")
+def platform(node: NodeCluster) -> Iterator[Platform]:
+    """By the charts alone. It goes before the next module's: two cores have no room for two platforms' requests."""
+    running = bring_up(node, node.namespace("care"))
+    yield running
+    node.kubectl("delete", "namespace", running.namespace, "--timeout=180s", timeout=200)

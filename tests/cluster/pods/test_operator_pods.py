@@ -32,6 +32,7 @@ def care(node: NodeCluster) -> Iterator[Platform]:
     wait(platform, "Ready", 600)
     yield platform
     node.kubectl("delete", "hcp", NAME, "--namespace", namespace, "--timeout=120s", timeout=140)
+    node.kubectl("delete", "namespace", namespace, system, "--timeout=180s", timeout=200)
 
 
 def wait(platform: Platform, condition: str, within: int) -> None:
