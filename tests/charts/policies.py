@@ -16,7 +16,7 @@ def allowed() -> set[Connection]:
     into = {
         (sender, name, port)
         for name, policy in policies.items()
-        for name, sender, port in _peers(name, policy["spec"]["ingress"], "from")
+        for name, sender, port in _peers(name, policy["spec"].get("ingress"), "from")
     }
     return out & into
 
