@@ -91,7 +91,7 @@ LABEL org.opencontainers.image.title=${SERVICE} \
       org.opencontainers.image.version=${VERSION} \
       org.opencontainers.image.revision=${REVISION}
 USER 10001:10001
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=6 CMD ["python", "-I", "-S", "/app/healthcheck.py"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=180s --retries=6 CMD ["python", "-I", "-S", "/app/healthcheck.py"]
 CMD ["/app/run"]
 
 # The service with its packages where they can be replaced while it runs: the inner loop's target, never a release's.
