@@ -1,8 +1,11 @@
 """The definition, its table of fields and the samples follow the models."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
-from healthcare_operator import crd, reference
+from healthcare_operator import crd, reference, status
 from healthcare_operator.spec import Spec
 from hpctl.layout import ROOT
 
@@ -28,6 +31,16 @@ def test_what_is_committed_is_what_the_models_say() -> None:
     assert crd.FILE.read_text() == crd.text(), "run `make crd`"
     document = reference.DOCUMENT.read_text()
     assert document == reference.updated(document), "run `make crd`"
+
+
+def test_every_condition_that_is_explained_exists() -> None:
+    rows = re.findall(r"^\| (`\w+=.*?) \| `(\w+)` \|", reference.DOCUMENT.read_text(), re.MULTILINE)
+    rows += re.findall(r"^\| (`KafkaReady`.*?) \| `(\w+)` \|", reference.DOCUMENT.read_text(), re.MULTILINE)
+    told = Path(status.__file__).read_text()
+    assert len(rows) == 10
+    for types, reason in rows:
+        assert f'"{reason}"' in told, reason
+        assert all(f'"{kind}"' in told for kind in re.findall(r"`(\w+)", types)), types
 
 
 @pytest.mark.contract("C06")
