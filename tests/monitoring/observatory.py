@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2 as httpx
 import yaml
-from hpctl.embedded.process import Server
+from hpctl.embedded.process import Server, dying_with_parent
 from hpctl.layout import SERVICES, Layout
 
 from hpctl import state
@@ -37,7 +37,7 @@ class Program(Server):
         """Nothing."""
 
     def command(self) -> list[str]:
-        return [str(program(self.name)), *self._arguments]
+        return dying_with_parent([str(program(self.name)), *self._arguments])
 
     def environment(self) -> Mapping[str, str]:
         return os.environ | dict(self._environ)

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 import yaml
-from hpctl.embedded.process import Server
+from hpctl.embedded.process import Server, dying_with_parent
 
 from tests.cluster.controlplane import ControlPlane, eventually
 from tests.conftest import ROOT
@@ -44,7 +44,7 @@ class Operator(Server):
         """Nothing."""
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "healthcare_operator"]
+        return dying_with_parent([sys.executable, "-m", "healthcare_operator"])
 
     def environment(self) -> Mapping[str, str]:
         return self._environ
