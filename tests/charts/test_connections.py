@@ -2,7 +2,6 @@
 
 import threading
 
-import pytest
 from hpctl.layout import SERVICES
 
 from tests.charts import observed, policies
@@ -10,7 +9,6 @@ from tests.charts import observed, policies
 OURS = {service.name for service in SERVICES}
 
 
-@pytest.mark.contract("C03")
 def test_policies_allow_what_the_walkthrough_connects_and_nothing_else(stack) -> None:
     walked = threading.Event()
     answers = []

@@ -79,7 +79,6 @@ def test_every_pod_is_restricted(chart: str, values: dict[str, Any]) -> None:
             assert not secrets, "secrets are files"
 
 
-@pytest.mark.contract("C03")
 def test_the_operator_may_do_what_the_charts_need_and_no_more() -> None:
     """The kinds that it keeps are those that the charts render; no wildcard stands anywhere."""
     [role] = of(render(OPERATOR), "ClusterRole")
