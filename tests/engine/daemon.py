@@ -150,8 +150,10 @@ def _running(root: Path, state: Path, subnet: int) -> Iterator[Engine]:
         dockerd.start()
         running = Engine(dockerd.socket, client_configuration())
         _sweep(running)
-        yield running
-        _sweep(running)
+        try:
+            yield running
+        finally:
+            _sweep(running)
     finally:
         dockerd.stop()
         containerd.stop()
