@@ -22,7 +22,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     producer = KafkaProducer(settings, [topics.AUTH_AUDIT, *topics.AUTH_AUDIT.dead_letters()])
     passwords = Passwords(settings)
     private_key = settings.jwt_private_key.get_secret_value() if settings.jwt_private_key else None
-    issuer = TokenIssuer(settings, private_key)
+    issuer = TokenIssuer(settings, private_key, settings.published_keys)
     return app.create_app(
         settings,
         routers=[routes.router],

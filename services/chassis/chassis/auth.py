@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -127,17 +127,21 @@ class TokenVerifier:
 
 
 class TokenIssuer:
-    """Signs tokens: RS256 when a private key (PEM) is given, HS256 with JWT_SECRET otherwise."""
+    """Signs tokens: RS256 when a private key (PEM) is given, HS256 with JWT_SECRET otherwise.
 
-    def __init__(self, settings: TokenSettings, private_key: str | None = None) -> None:
+    `others` (PEM) are published beside the signing key: the one that will sign next, and the one that signed before.
+    """
+
+    def __init__(self, settings: TokenSettings, private_key: str | None = None, others: Sequence[str] = ()) -> None:
         self._key: Key = private_key or settings.jwt_key
         self.algorithm = "RS256" if private_key else "HS256"
         self._headers: dict[str, str] = {}
         self.jwks: dict[str, list[dict[str, str]]] = {"keys": []}
         if private_key:
-            public = _public_jwk(private_key)
+            public = _public_jwk(private_key, "JWT_PRIVATE_KEY is not a private key in PEM")
             self._headers = {"kid": public["kid"]}
-            self.jwks = {"keys": [public]}
+            published = [_public_jwk(key, "JWT_PUBLISHED_KEYS holds what is no RSA key in PEM") for key in others]
+            self.jwks = {"keys": [public, *(each for each in published if each != public)]}
 
     def issue(self, subject: str, role: str) -> str:
         """A token for ten hours: sub (the email), role, iat, exp, jti."""
@@ -155,11 +159,11 @@ def public_keys(jwks: Mapping[str, Any]) -> dict[str, Key]:
     return keys
 
 
-def _public_jwk(private_key: str) -> dict[str, str]:
+def _public_jwk(pem: str, complaint: str) -> dict[str, str]:
     try:
-        public = jwk.construct(private_key, "RS256").public_key().to_dict()
+        public = jwk.construct(pem, "RS256").public_key().to_dict()
     except JOSEError:
-        raise ConfigurationError("JWT_PRIVATE_KEY is not a private key in PEM") from None
+        raise ConfigurationError(complaint) from None
     members = {name: _as_text(public[name]) for name in ("e", "kty", "n")}
     # The thumbprint (RFC 7638) names the key the same on every replica.
     digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
