@@ -90,19 +90,23 @@ class Platform:
         self.refused += 1
         return None
 
-    async def query(self, database: str, sql: str, *values: Any) -> list[asyncpg.Record]:
-        password = state.password(self.layout, database)
+    @contextlib.asynccontextmanager
+    async def connected(self, database: str) -> AsyncIterator[asyncpg.Connection]:
         connection = await asyncpg.connect(
             host="127.0.0.1",
             port=self.layout.port("PATIENT_DB_PORT"),
             user=database,
-            password=password,
+            password=state.password(self.layout, database),
             database=database,
         )
         try:
-            return await connection.fetch(sql, *values)
+            yield connection
         finally:
             await connection.close()
+
+    async def query(self, database: str, sql: str, *values: Any) -> list[asyncpg.Record]:
+        async with self.connected(database) as connection:
+            return await connection.fetch(sql, *values)
 
     async def source(self) -> set[tuple[Any, ...]]:
         return {tuple(row) for row in await self.query("patient_service", "SELECT id, name, version FROM patient")}
