@@ -28,6 +28,7 @@ PLATFORMS = Row(
             (gauge("healthcare_operator_component_ready", "namespace, platform, component", how="max"),),
             width=16,
         ),
+        Panel("Platforms by phase", (gauge("healthcare_operator_platforms", "phase", how="max"),)),
         Panel(
             "Components that are not",
             (
@@ -43,8 +44,9 @@ PLATFORMS = Row(
 OBJECTS = Row(
     "Objects",
     (
-        Panel("Applied, by reason", (rate("healthcare_operator_applied_total", "reason"),), "ops"),
+        Panel("Applied, by result", (rate("healthcare_operator_applies_total", "result"),), "ops"),
         Panel("Drift put back", (gauge("healthcare_operator_drift_corrected_total", "kind"),)),
+        Panel("Held by somebody else", (gauge("healthcare_operator_conflicts_total", "kind"),)),
         Panel("Pruned", (gauge("healthcare_operator_pruned_total", "kind"),)),
     ),
 )

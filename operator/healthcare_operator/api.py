@@ -18,6 +18,11 @@ class ApiError(Exception):
         self.status = status
         self.causes: list[dict[str, str]] = (body.get("details") or {}).get("causes") or []
 
+    @property
+    def ending(self) -> bool:
+        """Whether it refused because the namespace is being deleted."""
+        return any(each.get("reason") == "NamespaceTerminating" for each in self.causes)
+
 
 class NotServed(Exception):
     """No definition of this kind is installed."""
@@ -81,10 +86,19 @@ class Api:
 
         Raises:
             ApiError: 409 names the fields that other managers hold, in `causes`.
+            NotServed.
         """
-        path = await self._path(Ref.of(manifest)) + subresource
+        ref = Ref.of(manifest)
+        path = await self._path(ref) + subresource
         query = {"fieldManager": MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
-        applied: Manifest = await self._ask("patch", "PATCH", path, manifest, "application/apply-patch+yaml", **query)
+        try:
+            applied: Manifest = await self._ask(
+                "patch", "PATCH", path, manifest, "application/apply-patch+yaml", **query
+            )
+        except ApiError as error:
+            if error.status == 404:
+                await self._still_served(ref)
+            raise
         return applied
 
     async def create(self, manifest: Manifest) -> Manifest:
@@ -121,6 +135,12 @@ class Api:
         if kind not in kinds:
             self._kinds[api_version] = kinds = await self._discover(api_version)
         return kind in kinds
+
+    async def _still_served(self, ref: Ref) -> None:
+        """A 404 on writing says that a definition, or a namespace, has gone since it was looked up."""
+        self._kinds.pop(ref.api_version, None)
+        if not await self.served(ref.api_version, ref.kind):
+            raise NotServed(ref.api_version, ref.kind)
 
     async def _discover(self, api_version: str) -> dict[str, tuple[str, bool]]:
         try:
@@ -159,11 +179,20 @@ class Api:
             auth_settings=["BearerToken"],
         )
         answer = await self._connection.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
-        content = json.loads(await answer.response.read() or b"{}")
+        content = await answer.response.read()
         if not 200 <= answer.status < 300:
-            raise ApiError(answer.status, content if isinstance(content, dict) else {})
-        return content
+            raise ApiError(answer.status, _explained(content))
+        return json.loads(content or b"{}")
 
 
 def _base(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _explained(content: bytes) -> dict[str, Any]:
+    """A `Status` object, or the plain text with which paths that nobody serves are answered."""
+    try:
+        status = json.loads(content)
+    except ValueError:
+        return {"message": content.decode(errors="replace").strip()[:200]}
+    return status if isinstance(status, dict) else {}

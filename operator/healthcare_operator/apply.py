@@ -8,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 
 from healthcare_operator.api import Api, ApiError, NotServed
-from healthcare_operator.metrics import APPLIES, DRIFT, PRUNED
+from healthcare_operator.metrics import APPLIES, CONFLICTS, CORRECTED, PRUNED
 from healthcare_operator.plan import Applied, Apply, Plan, digest, project
 from healthcare_operator.platform import Manifest, Ref
 
@@ -44,7 +44,7 @@ class Memory:
         APPLIES.labels(ref.kind, "changed" if changed else "unchanged").inc()
         if step.reason == "drift":
             self.taken_back.setdefault(ref, deque(maxlen=TAKEN_BACK)).append(time.monotonic())
-            DRIFT.labels("corrected").inc()
+            CORRECTED.labels(ref.kind).inc()
 
 
 @dataclass
@@ -57,19 +57,25 @@ class Outcome:
 
 
 async def carry_out(api: Api, plan: Plan, memory: Memory) -> Outcome:
-    """Applies in order; one object's failure fails no other. Prunes only when nothing failed."""
+    """Applies in order; one object's failure fails no other. Prunes only when nothing failed.
+
+    Raises:
+        ApiError: the API server does not work, or the namespace is `ending`.
+    """
     outcome = Outcome()
     for step in plan.applies:
         ref = Ref.of(step.manifest)
         if step.reason == "drift" and memory.contested(ref):
             outcome.conflicts.append(f"{ref}, which it changes as fast as it is put back")
-            DRIFT.labels("conflict").inc()
+            CONFLICTS.labels(ref.kind).inc()
             continue
         try:
             live, held = await _apply(api, step.manifest)
         except NotServed as error:
             outcome.errors.append(str(error))
         except ApiError as error:
+            if error.ending:
+                raise
             APPLIES.labels(ref.kind, "failed").inc()
             if error.status >= 500 or error.status == 429:
                 raise
@@ -80,7 +86,7 @@ async def carry_out(api: Api, plan: Plan, memory: Memory) -> Outcome:
             memory.noted(step, ref, live)
             if held:  # asked again in each pass, so that it is noticed when the other one lets go
                 del memory.applied[ref]
-                DRIFT.labels("conflict").inc()
+                CONFLICTS.labels(ref.kind).inc()
     if not outcome.errors:
         for ref in plan.prunes:
             await api.delete(ref)

