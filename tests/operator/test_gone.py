@@ -1,0 +1,43 @@
+"""The operator absent, and what it may not do."""
+
+from tests.cluster.controlplane import eventually
+from tests.operator.platforms import Platforms
+from tests.operator.process import Operator
+
+
+def test_no_request_is_denied(platforms: Platforms, operator: Operator) -> None:
+    platforms.apply({})
+    platforms.ready()
+    platforms.edit(
+        {"services": {"analytics-service": {"enabled": False}}, "exposure": {"mode": "ingress", "host": "care.example"}}
+    )
+    platforms.ready()
+    text = operator.log.read_text()
+    assert "forbidden" not in text.lower()
+    assert '": 403' not in text
+
+
+def test_what_changed_while_nobody_looked_is_put_back(platforms: Platforms, operator: Operator) -> None:
+    platforms.apply()
+    platforms.ready()
+    operator.kill()
+    platforms.kubectl("scale", "deployment/care-api-gateway", "--replicas=3")
+    platforms.kubectl("delete", "service", "care-auth-service")
+    platforms.edit({"services": {"analytics-service": {"enabled": False}}})
+    operator.start()
+    eventually(lambda: platforms.get("deployment", "care-analytics-service") is None, "end of analytics", 30)
+    platforms.ready()
+    assert platforms.there("deployment", "care-api-gateway")["spec"]["replicas"] == 1
+    assert platforms.get("service", "care-auth-service")
+
+
+def test_nothing_waits_for_an_operator_that_is_gone(operator: Operator) -> None:
+    platforms = Platforms(operator.cluster, operator.cluster.namespace("gone"))
+    platforms.apply()
+    platforms.ready()
+    assert "finalizers" not in platforms.there("hcp", "care")["metadata"]
+    operator.kill()
+    platforms.kubectl("delete", "hcp", "care", "--timeout=20s")
+    eventually(lambda: not platforms.children(), "end of everything that holds no data", 60)
+    platforms.cluster.kubectl("delete", "namespace", platforms.namespace, "--timeout=60s")
+    operator.start()
