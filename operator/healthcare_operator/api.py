@@ -23,6 +23,11 @@ class ApiError(Exception):
         """Whether it refused because the namespace is being deleted."""
         return any(each.get("reason") == "NamespaceTerminating" for each in self.causes)
 
+    @property
+    def concerns_all(self) -> bool:
+        """Whether no other object would fare better: the namespace ends, or the server is overloaded or broken."""
+        return self.ending or self.status >= 500 or self.status == 429
+
 
 class NotServed(Exception):
     """No definition of this kind is installed."""

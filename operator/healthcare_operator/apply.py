@@ -74,11 +74,9 @@ async def carry_out(api: Api, plan: Plan, memory: Memory) -> Outcome:
         except NotServed as error:
             outcome.errors.append(str(error))
         except ApiError as error:
-            if error.ending:
+            if error.concerns_all:
                 raise
             APPLIES.labels(ref.kind, "failed").inc()
-            if error.status >= 500 or error.status == 429:
-                raise
             outcome.errors.append(f"{ref} is refused: {error}"[:500])
         else:
             outcome.live[ref] = live
