@@ -39,7 +39,10 @@ RUN --mount=type=secret,id=ca,target=/run/secrets/ca.pem --mount=type=cache,targ
     if [ -s /run/secrets/ca.pem ]; then export SSL_CERT_FILE=/run/secrets/ca.pem; fi; \
     uv sync --frozen --no-dev --no-editable --package healthcare-operator \
     # Wheels hold no links: Helm's library comes three times.
-    && for copy in .venv/lib/python3*/site-packages/helm_python/lib/libhelm_c.so.*; do ln -sf libhelm_c.so "${copy}"; done
+    && for copy in .venv/lib/python3*/site-packages/helm_python/lib/libhelm_c.so.*; do ln -sf libhelm_c.so "${copy}"; done \
+    # The operator sends plain objects: no model of the client is ever loaded, and compiled ones only weigh.
+    && rm -r .venv/lib/python3*/site-packages/kubernetes/client/models/__pycache__ \
+        .venv/lib/python3*/site-packages/kubernetes/aio/client/models/__pycache__
 
 # The command line without the embedded servers: a container has others to talk to.
 FROM shared AS hpctl-build
