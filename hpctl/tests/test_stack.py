@@ -242,6 +242,7 @@ def test_in_the_foreground_an_interrupt_stops_the_stack(running):
     second = running.beside()
     environ = os.environ | {"PORT_OFFSET": str(second.offset)}
     command = [sys.executable, "-m", "hpctl", "up", "--foreground"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, and its child, would ignore it
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         second.eventually(second.well)
         process.send_signal(signal.SIGINT)

@@ -115,7 +115,6 @@ def a_day(cluster: ControlPlane, namespace: str, replicas: list[Operator]) -> No
     seen, where = _wait_for(leader), ("--namespace", namespace)
     for name in ("main", "other", "third"):
         cluster.apply({**PLATFORM, "metadata": {"name": name}}, namespace=namespace)
-    seen("healthcare_operator_component_ready", 'platform="third"', present=True)
     eventually(lambda: cluster.get("service", "main-redis", namespace), "the platform's Redis", 60)
     cluster.kubectl("label", "service", "main-redis", "app.kubernetes.io/component=other", "--overwrite", *where)
     seen("healthcare_operator_drift_corrected_total")
@@ -126,6 +125,8 @@ def a_day(cluster: ControlPlane, namespace: str, replicas: list[Operator]) -> No
     wish = json.dumps({"spec": {"redis": {"mode": "disabled"}}})
     cluster.kubectl("patch", "healthcareplatform", "main", "--type=merge", f"--patch={wish}", *where)
     seen("healthcare_operator_pruned_total")
+    cluster.apply({**PLATFORM, "metadata": {"name": "late"}}, namespace=namespace)
+    seen("healthcare_operator_component_ready", 'platform="late"', present=True)
     cluster.apply(_out_of_order(namespace))
     wish = json.dumps({"spec": {"redis": {"mode": "builtin"}}})
     cluster.kubectl("patch", "healthcareplatform", "main", "--type=merge", f"--patch={wish}", *where)
