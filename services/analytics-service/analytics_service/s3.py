@@ -6,11 +6,10 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import orjson
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from chassis.errors import Unavailable
 
+from analytics_service.aws import ERRORS, Endpoint
 from analytics_service.settings import Settings
 from analytics_service.sinks import Event
 
@@ -34,21 +33,12 @@ class S3Sink:
         Raises:
             Unavailable: the server does not answer.
         """
-        secret = self._settings.s3_secret_access_key
-        creating = get_session().create_client(
-            "s3",
-            region_name=self._settings.s3_region,
-            endpoint_url=self._settings.s3_endpoint_url,
-            aws_access_key_id=self._settings.s3_access_key_id,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            config=AioConfig(
-                connect_timeout=3,
-                read_timeout=10,
-                retries={"total_max_attempts": 1},
-                s3={"addressing_style": "path"} if self._settings.s3_endpoint_url else {},
-            ),
+        given = self._settings
+        endpoint = Endpoint(
+            "s3", given.s3_region, given.s3_endpoint_url, given.s3_access_key_id, given.s3_secret_access_key
         )
-        self._client = await self._stack.enter_async_context(creating)
+        options = {"s3": {"addressing_style": "path"}} if given.s3_endpoint_url else {}
+        self._client = await self._stack.enter_async_context(endpoint.client(**options))
         await self._ensure_bucket()
 
     async def close(self) -> None:
@@ -70,7 +60,7 @@ class S3Sink:
             await self._client.put_object(
                 Bucket=self._settings.s3_bucket, Key=key, Body=body, ContentType="application/x-ndjson"
             )
-        except (BotoCoreError, ClientError, OSError) as error:
+        except ERRORS as error:
             raise Unavailable("s3") from error
 
     async def _ensure_bucket(self) -> None:
@@ -81,7 +71,7 @@ class S3Sink:
             options = {"CreateBucketConfiguration": location} if location else {}
             try:
                 await self._client.create_bucket(Bucket=self._settings.s3_bucket, **options)
-            except (BotoCoreError, ClientError, OSError) as error:
+            except ERRORS as error:
                 raise Unavailable("s3") from error
-        except (BotoCoreError, OSError) as error:
+        except ERRORS as error:
             raise Unavailable("s3") from error

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 from chassis.settings import DatabaseSettings, KafkaSettings, Names, ServiceSettings, TokenSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-SINKS = frozenset({"log", "postgresql", "s3"})
+SINKS = frozenset({"log", "postgresql", "s3", "sns"})
 
 
 class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, TokenSettings):
@@ -15,7 +15,7 @@ class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, TokenSettings):
 
     port: int = Field(4002, ge=0, le=65535, validation_alias="ANALYTICS_SERVICE_PORT", description="the HTTP port")
     analytics_sinks: Names = Field(
-        frozenset({"log", "postgresql"}), description="log, postgresql, s3; several separated by commas"
+        frozenset({"log", "postgresql"}), description="log, postgresql, s3, sns; several separated by commas"
     )
     analytics_batch_size: int = Field(500, ge=1, le=10_000, description="events of one delivery to a sink")
     analytics_flush_seconds: float = Field(1.0, gt=0, le=600, description="how often a sink is served")
@@ -24,6 +24,14 @@ class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, TokenSettings):
     s3_region: str = Field("eu-central-1", description="its region")
     s3_access_key_id: str | None = Field(None, description="unset: as the environment of AWS says")
     s3_secret_access_key: SecretStr | None = Field(None, description="belongs to the access key")
+    sns_topic_arn: str | None = Field(
+        None,
+        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+(\.fifo)?$",
+        description="the SNS sink's topic",
+    )
+    sns_endpoint_url: str | None = Field(None, description="an SNS server other than AWS, such as LocalStack")
+    sns_access_key_id: str | None = Field(None, description="unset: as the environment of AWS says")
+    sns_secret_access_key: SecretStr | None = Field(None, description="belongs to the access key")
 
     @field_validator("analytics_sinks", mode="before")
     @classmethod
@@ -36,4 +44,8 @@ class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, TokenSettings):
             raise ValueError(f"ANALYTICS_SINKS knows {', '.join(sorted(SINKS))}, not {', '.join(sorted(unknown))}")
         if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
             raise ValueError("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY belong together")
+        if (self.sns_access_key_id is None) != (self.sns_secret_access_key is None):
+            raise ValueError("SNS_ACCESS_KEY_ID and SNS_SECRET_ACCESS_KEY belong together")
+        if "sns" in self.analytics_sinks and self.sns_topic_arn is None:
+            raise ValueError("ANALYTICS_SINKS names sns, which needs SNS_TOPIC_ARN")
         return self

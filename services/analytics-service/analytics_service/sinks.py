@@ -85,6 +85,7 @@ def sinks(settings: Settings, database: Database) -> list[Sink]:
         "log": LogSink,
         "postgresql": lambda: PostgresSink(database),
         "s3": lambda: _s3(settings),
+        "sns": lambda: _sns(settings),
     }
     return [known[name]() for name in sorted(settings.analytics_sinks)]
 
@@ -93,3 +94,9 @@ def _s3(settings: Settings) -> Sink:
     from analytics_service.s3 import S3Sink  # its client weighs 12 MB, which nobody without S3 should carry
 
     return S3Sink(settings)
+
+
+def _sns(settings: Settings) -> Sink:
+    from analytics_service.sns import SnsSink
+
+    return SnsSink(settings)
