@@ -282,6 +282,9 @@ class Database:
             await self.release(connection, broken=broken)
 
 
+_KEEPALIVES = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
+
+
 def address(settings: DatabaseSettings) -> dict[str, Any]:
     """What asyncpg needs to connect: dsn, user, password, ssl."""
     return {
@@ -292,15 +295,20 @@ def address(settings: DatabaseSettings) -> dict[str, Any]:
     }
 
 
-async def connect(settings: DatabaseSettings) -> Any:
+async def connect(settings: DatabaseSettings, *, command_timeout: float | None = None) -> Any:
     """A connection outside every pool: a pool's reset would drop the advisory locks that it is for.
+
+    A server whose host is gone sends nothing, not even an end: `command_timeout` (seconds) notices on our side, and
+    keepalives on the server's, which would otherwise hold the locks of a client that is gone for two hours.
 
     Raises:
         Unavailable: the server cannot be reached.
     """
+    limit = settings.database_timeout_seconds
     with _errors():
-        connection = await asyncpg.connect(**address(settings), timeout=settings.database_timeout_seconds)
+        connection = await asyncpg.connect(**address(settings), timeout=limit, command_timeout=command_timeout)
         await _codecs(connection)
+        await connection.execute(_KEEPALIVES)
         return connection
 
 

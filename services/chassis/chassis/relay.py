@@ -129,7 +129,8 @@ class Relay:
 
     async def _ours(self) -> Shards:
         if self._shards is None or self._connection.is_closed():
-            self._connection = await connect(self._database_settings)
+            limit = self._database_settings.database_timeout_seconds
+            self._connection = await connect(self._database_settings, command_timeout=limit)
             self._shards = Shards(self._connection)
         return self._shards
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import orjson
@@ -265,3 +266,58 @@ async def test_kafka_may_be_away_while_events_are_written(settings, database, re
     await eventually(lambda: _none_wait(database), within=60)
     records = await everything(settings)
     assert {orjson.loads(record.value)["data"]["version"] for record in records} == set(range(1, 21))
+
+
+class Door:
+    """Before PostgreSQL. After `vanish` its open connections say nothing more, not even an end, as a lost host does."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._open: list[tuple[asyncio.StreamWriter, asyncio.Event]] = []
+
+    async def start(self) -> int:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def vanish(self) -> int:
+        gone = [(far, lost) for far, lost in self._open if not lost.is_set()]
+        for far, lost in gone:
+            lost.set()
+            far.close()
+        return len(gone)
+
+    async def stop(self) -> None:
+        self._server.close()
+        self.vanish()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(*self._target)
+        lost = asyncio.Event()
+        self._open.append((far_writer, lost))
+        await asyncio.gather(self._pump(reader, far_writer, lost), self._pump(far_reader, writer, lost))
+        writer.close()
+
+    @staticmethod
+    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event) -> None:
+        while (chunk := await reader.read(65_536)) or lost.is_set():
+            if lost.is_set():
+                await asyncio.sleep(3600)
+            writer.write(chunk)
+            await writer.drain()
+        writer.close()
+
+
+@pytest.mark.contract("D01")
+async def test_a_database_host_that_is_lost_without_a_word_holds_nothing_up(settings, database, relays) -> None:
+    address = urlsplit(settings.database_url)
+    door = Door(address.hostname or "", address.port or 0)
+    port = await door.start()
+    behind = address._replace(netloc=address.netloc.replace(f":{address.port}", f":{port}")).geturl()
+    relays.settings = settings.model_copy(update={"database_url": behind, "database_timeout_seconds": 1.0})
+    relay = await relays.add()
+    await eventually(lambda: len(relay.owned) == SHARDS)
+    assert door.vanish() >= 1
+    async with database.transaction() as tx:
+        await outbox.publish(tx, changed(uuid.uuid4(), 1, {}))
+    await eventually(lambda: _none_wait(database), within=15)
+    await door.stop()
