@@ -53,13 +53,13 @@ def a_patient() -> dict[str, str]:
     }
 
 
-def work(stack: Stack, client: httpx.Client) -> None:
-    """Everyday work on every route, with an answer of each kind."""
+def work(stack: Stack, client: httpx.Client, reads: int = 3) -> None:
+    """Everyday work on every route, with an answer of each kind; all `reads` of a patient but the first are hits."""
     created = client.post("/api/patients", json=a_patient())
     assert created.status_code == 201, created.text
     patient = created.json()["id"]
     client.put(f"/api/patients/{patient}", json=created.json() | {"name": "Ada Lovelace"})
-    for _ in range(3):
+    for _ in range(reads):
         client.get(f"/api/patients/{patient}")
     deadline = time.monotonic() + 20
     while (booked := client.post("/api/appointments", json=VISIT | {"patientId": patient})).status_code != 201:

@@ -4,6 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -274,9 +275,10 @@ class Door:
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._open: list[tuple[asyncio.StreamWriter, asyncio.Event]] = []
+        self._serving: list[asyncio.Task[None]] = []
 
     async def start(self) -> int:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return int(self._server.sockets[0].getsockname()[1])
 
     def vanish(self) -> int:
@@ -288,14 +290,19 @@ class Door:
 
     async def stop(self) -> None:
         self._server.close()
-        self.vanish()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving.append(asyncio.create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         lost = asyncio.Event()
         self._open.append((far_writer, lost))
-        await asyncio.gather(self._pump(reader, far_writer, lost), self._pump(far_reader, writer, lost))
-        writer.close()
+        with closing(writer), closing(far_writer):
+            await asyncio.gather(self._pump(reader, far_writer, lost), self._pump(far_reader, writer, lost))
 
     @staticmethod
     async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event) -> None:
