@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import events, gateway, load, operator, patients, stack
+from bench import events, gateway, load, operator, patients, stack, tracing
 from bench.measure import Ratio, Wrong, as_json
 from bench.world import World
 
@@ -19,6 +19,7 @@ CASES: dict[str, Callable[[World], Iterator[Ratio]]] = {
     "projection": events.projection,
     "pages": patients.pages,
     "stack": stack.stack,
+    "tracing": tracing.tracing,
     "gateway": gateway.gateway,
     "operator": operator.operator,
 }

@@ -161,6 +161,8 @@ class Gateway:
 def _trace(exchange: Exchange, seconds: float) -> None:
     _, trace_id, span_id, flags = exchange.parent.decode().split("-")
     ids = Ids(exchange.request_id.decode("latin-1"), trace_id, span_id, flags, exchange.caller.decode())
+    if not ids.sampled:
+        return
     method, label = exchange.method.decode(), exchange.label
     about = {"http.request.method": method, "http.route": label, "http.response.status_code": exchange.status}
     tracing.record(f"{method} {label}", "server", ids, seconds, about, failed=exchange.status >= 500)

@@ -207,7 +207,7 @@ class _Exchange:
         method = "HEAD" if self._head else self._scope["method"]
         observe(method if template != "none" else "any", template, self._status, seconds)
         telemetry.access(method, template, self._status, seconds)
-        if tracing.on():
+        if tracing.on() and self._ids.sampled:
             about = {"http.request.method": method, "http.route": template, "http.response.status_code": self._status}
             tracing.record(f"{method} {template}", "server", self._ids, seconds, about, failed=self._status >= 500)
 

@@ -43,6 +43,11 @@ class Ids:
         """The header that the next hop gets."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
+    @property
+    def sampled(self) -> bool:
+        """Whether this trace is recorded (the lowest bit of the flags)."""
+        return self.flags[1] in "13579bdf"
+
 
 _ids: ContextVar[Ids | None] = ContextVar("ids", default=None)
 _samples: Callable[[str], bool] | None = None
@@ -72,6 +77,12 @@ def ids_from(request_id: str | None, traceparent: str | None) -> Ids:
 def current() -> Ids:
     """The ids of the work in hand; new ones where nothing began it."""
     return _ids.get() or ids_from(None, None)
+
+
+def unsampled() -> bool:
+    """Whether the work in hand belongs to a trace that is not recorded."""
+    ids = _ids.get()
+    return ids is not None and not ids.sampled
 
 
 def bind(ids: Ids) -> Token[Ids | None]:

@@ -57,13 +57,13 @@ def record(
     failed: bool = False,
 ) -> None:
     """Notes a span that ends now and took so long."""
-    if _recorder is not None and ids.flags != "00":
+    if _recorder is not None and ids.sampled:
         _recorder.record(name, kind, ids, seconds, attributes, failed)
 
 
 def child(name: str, attributes: Mapping[str, Any], kind: Kind = "client") -> "AbstractContextManager[None]":
     """A span around a block, below the work in hand; what is called inside it becomes its child."""
-    if _recorder is None:
+    if _recorder is None or telemetry.unsampled():
         return _NOTHING
     return _Child(name, kind, attributes)
 
@@ -101,10 +101,13 @@ class _Recorder:
     def __init__(self, settings: TracingSettings, service: str) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import ReadableSpan
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-        from opentelemetry.trace import SpanKind
+        from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+        self._span, self._context, self._sampled = ReadableSpan, SpanContext, TraceFlags(TraceFlags.SAMPLED)
+        self._unset, self._error = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
         endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/")
         self._processor = BatchSpanProcessor(
             OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces"), schedule_delay_millis=1000
@@ -122,19 +125,16 @@ class _Recorder:
     def record(
         self, name: str, kind: Kind, ids: Ids, seconds: float, attributes: Mapping[str, Any], failed: bool
     ) -> None:
-        from opentelemetry.sdk.trace import ReadableSpan
-        from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
-
-        trace, flags, end = int(ids.trace_id, 16), TraceFlags(TraceFlags.SAMPLED), time.time_ns()
-        parent = SpanContext(trace, int(ids.parent_id, 16), True, flags) if ids.parent_id else None
-        span = ReadableSpan(
+        trace, end = int(ids.trace_id, 16), time.time_ns()
+        parent = self._context(trace, int(ids.parent_id, 16), True, self._sampled) if ids.parent_id else None
+        span = self._span(
             name=name,
-            context=SpanContext(trace, int(ids.span_id, 16), False, flags),
+            context=self._context(trace, int(ids.span_id, 16), False, self._sampled),
             parent=parent,
             resource=self._resource,
             attributes=attributes,
             kind=self._kinds[kind],
-            status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
+            status=self._error if failed else self._unset,
             start_time=end - int(seconds * 1e9),
             end_time=end,
             instrumentation_scope=self._scope,

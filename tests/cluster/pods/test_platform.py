@@ -56,7 +56,7 @@ def test_a_broken_image_leaves_the_old_pods_serving(platform: Platform) -> None:
     serving = {uid for uid, pod in platform.pods("patient-service").items() if ready(pod)}
     with Load(platform, rate=20) as load:
         platform.offer("patient-service", image={"tag": BROKEN})
-        eventually(lambda: _crashed(platform, "patient-service"), "a pod that cannot start", 120, every=1)
+        eventually(lambda: _cannot_start(platform, "patient-service"), "a pod that cannot start", 120, every=1)
         assert serving <= {uid for uid, pod in platform.pods("patient-service").items() if ready(pod)}
         platform.install("patient-service", image={"tag": SECOND})
     assert not load.failed, load.failed
@@ -89,10 +89,10 @@ def _replaced(platform: Platform, name: str, before: set[str]) -> bool:
     return bool(now) and not before & set(now) and all(ready(pod) for pod in now.values())
 
 
-def _crashed(platform: Platform, name: str) -> bool:
-    states = [
+def _cannot_start(platform: Platform, name: str) -> bool:
+    waits = [
         container["state"].get("waiting", {}).get("reason", "")
         for pod in platform.pods(name).values()
         for container in pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", [])
     ]
-    return any(reason in {"CrashLoopBackOff", "CreateContainerError", "RunContainerError"} for reason in states)
+    return any(reason.endswith(("BackOff", "Error")) for reason in waits)
