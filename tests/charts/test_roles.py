@@ -13,6 +13,8 @@ from chassis.testing import eventually
 from tests.charts.rendering import of, render
 
 PASSWORDS = {"patient": 'it\'s "quoted" \\ $1', "billing": "plain"}
+# A server that comes up between two of the script's calls: the first is refused.
+LATE = '#!/bin/sh\nif [ ! -e {seen} ]; then touch {seen}; exit 2; fi\nexec {psql} "$@"\n'
 
 
 @pytest.fixture
@@ -29,7 +31,9 @@ def sidecar(tmp_path: Path, secrets: Path, postgres: Any) -> Iterator[subprocess
     """The script, with the mounted folders where this test has them."""
     script = next(each["data"]["roles.sh"] for each in of(render("postgres"), "ConfigMap"))
     script = script.replace("/tmp/", f"{tmp_path}/").replace("/etc/healthcare", str(secrets))
-    path = f"{postgres.programs}:{os.environ['PATH']}"
+    _write(tmp_path / "late", {"psql": LATE.format(seen=tmp_path / "seen", psql=postgres.programs / "psql")})
+    (tmp_path / "late" / "psql").chmod(0o755)
+    path = f"{tmp_path / 'late'}:{os.environ['PATH']}"
     environ = {"PATH": path, "PGPORT": str(postgres.port)}
     with (tmp_path / "log").open("w") as log:
         running = subprocess.Popen(["sh", "-c", script], env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
