@@ -42,8 +42,9 @@ class Memory:
         self.applied[ref] = known
         changed = known.resource_version != step.version
         APPLIES.labels(ref.kind, "changed" if changed else "unchanged").inc()
-        if step.reason == "drift":
+        if step.edited:
             self.taken_back.setdefault(ref, deque(maxlen=TAKEN_BACK)).append(time.monotonic())
+        if step.reason == "drift":
             CORRECTED.labels(ref.kind).inc()
 
 
@@ -65,7 +66,7 @@ async def carry_out(api: Api, plan: Plan, memory: Memory) -> Outcome:
     outcome = Outcome()
     for step in plan.applies:
         ref = Ref.of(step.manifest)
-        if step.reason == "drift" and memory.contested(ref):
+        if step.edited and memory.contested(ref):
             outcome.conflicts.append(f"{ref}, which it changes as fast as it is put back")
             CONFLICTS.labels(ref.kind).inc()
             continue

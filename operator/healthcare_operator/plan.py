@@ -32,6 +32,11 @@ class Apply:
     reason: Reason
     version: str = ""
 
+    @property
+    def edited(self) -> bool:
+        """Whether somebody changed the object; what is deleted has no version, and comes back however often."""
+        return self.reason == "drift" and bool(self.version)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

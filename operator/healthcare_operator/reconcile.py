@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from healthcare_operator import metrics, secrets, validation
 from healthcare_operator.api import Api, ApiError, NotServed
 from healthcare_operator.apply import Memory, Outcome, carry_out
+from healthcare_operator.claims import CLAIM, own
 from healthcare_operator.crd import KIND
 from healthcare_operator.events import Recorder
 from healthcare_operator.helm import ChartError, Charts
@@ -116,6 +117,7 @@ class Reconciler:
             # Before the first object is applied, so that a process that dies in between forgets none of them.
             await self._write(found, {**before, "inventory": _listed(inventory)})
         outcome = await carry_out(self._api, steps, memory)
+        await own(self._api, platform, (each for ref, each in observed.items() if (ref.api_version, ref.kind) == CLAIM))
         observed |= outcome.live
         pruned = set(steps.prunes) if not outcome.errors else set()
         good = _run(wanted, observed) and not steps.waiting and not outcome.errors
@@ -158,7 +160,7 @@ class Reconciler:
         self, platform: Platform, wanted: Wanted, kept: Iterable[Ref]
     ) -> tuple[dict[Ref, Manifest], frozenset[tuple[str, str]]]:
         """Everything that carries the platform's label, by one list of each kind; and the kinds that nobody serves."""
-        kinds = {(each["apiVersion"], each["kind"]) for each in _all(wanted)}
+        kinds = {CLAIM, *((each["apiVersion"], each["kind"]) for each in _all(wanted))}
         kinds |= {(ref.api_version, ref.kind) for ref in kept}
         selector = f"{PLATFORM}={platform.name}"
 

@@ -1,6 +1,6 @@
 """A platform → its objects, component by component; pure. Kubernetes objects come from the charts and nowhere else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from healthcare_operator.helm import Charts
@@ -42,17 +42,26 @@ def _wanted(platform: Platform, manifest: Manifest) -> bool:
 def belonging(platform: Platform, component: str, manifest: Manifest) -> Manifest:
     """The manifest with the labels that find it again, and the reference that lets it go with its platform."""
     meta = manifest["metadata"]
-    labels = {**meta.get("labels", {}), PLATFORM: platform.name, COMPONENT: component}
-    labels["app.kubernetes.io/managed-by"] = MANAGER
+    ours = {PLATFORM: platform.name, COMPONENT: component}
+    labels = {**meta.get("labels", {}), **ours, "app.kubernetes.io/managed-by": MANAGER}
     meta = {**meta, "namespace": platform.namespace, "labels": labels}
     if platform.spec.deletion_policy == "Delete" or manifest["kind"] not in DATA:
         meta["ownerReferences"] = [platform.owner]
-    return _storage(platform, {**manifest, "metadata": meta})
+    return _volumes({**manifest, "metadata": meta}, ours)
 
 
-def _storage(platform: Platform, manifest: Manifest) -> Manifest:
-    """A StatefulSet's volumes go with the platform where that is asked for; scaling never deletes one."""
+def _volumes(manifest: Manifest, labels: Mapping[str, str]) -> Manifest:
+    """A StatefulSet's volumes outlive it and are found again as the platform's (`healthcare_operator.claims`)."""
     if manifest["kind"] != "StatefulSet":
         return manifest
-    policy = {"whenDeleted": platform.spec.deletion_policy, "whenScaled": "Retain"}
-    return {**manifest, "spec": {**manifest["spec"], "persistentVolumeClaimRetentionPolicy": policy}}
+    kept = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    found = [_labelled(each, labels) for each in manifest["spec"].get("volumeClaimTemplates", [])]
+    return {
+        **manifest,
+        "spec": {**manifest["spec"], "persistentVolumeClaimRetentionPolicy": kept, "volumeClaimTemplates": found},
+    }
+
+
+def _labelled(claim: Manifest, labels: Mapping[str, str]) -> Manifest:
+    meta = claim["metadata"]
+    return {**claim, "metadata": {**meta, "labels": {**meta.get("labels", {}), **labels}}}

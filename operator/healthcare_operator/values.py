@@ -37,7 +37,11 @@ def kafka(platform: Platform) -> dict[str, Any] | None:
         "version": spec.version,
         "replicas": spec.replicas,
         "replicationFactor": min(3, spec.replicas),
-        "storage": {"size": spec.storage.size, "className": spec.storage.class_name},
+        "storage": {
+            "size": spec.storage.size,
+            "className": spec.storage.class_name,
+            "deleteClaim": platform.spec.deletion_policy == "Delete",
+        },
         "topicPrefix": spec.topic_prefix,
         "topicPartitions": spec.topic_partitions,
         "config": dict(spec.config),

@@ -52,6 +52,27 @@ def _returns(platforms: Platforms, kind: str, name: str) -> float:
     return took(back, f"{kind} {name}")
 
 
+def test_what_is_deleted_again_and_again_comes_back_each_time(platforms: Platforms) -> None:
+    platforms.apply()
+    platforms.ready()
+    for _ in range(5):
+        assert _returns(platforms, "configmap", "care-auth-service") < 3
+    assert platforms.condition("Drifted")["reason"] != "FieldConflict"
+
+
+def test_what_somebody_changes_as_fast_as_it_is_put_back_is_reported_and_left(platforms: Platforms) -> None:
+    platforms.apply()
+    platforms.ready()
+
+    def contested() -> bool:
+        platforms.kubectl("scale", "/".join(GATEWAY), "--replicas=3")
+        return platforms.condition("Drifted")["reason"] == "FieldConflict"
+
+    eventually(contested, "a report of the contest", 30, every=0.3)
+    assert "care-api-gateway" in platforms.holds("Drifted", "True", "FieldConflict")["message"]
+    assert replicas(platforms) == 3
+
+
 def test_a_deleted_secret_comes_back_with_the_same_password(platforms: Platforms) -> None:
     platforms.apply()
     platforms.ready()
@@ -119,18 +140,21 @@ def test_a_suspended_platform_is_left_alone(platforms: Platforms) -> None:
     assert platforms.there("deployment", "care-billing-service")["spec"]["replicas"] == 2
 
 
-def test_a_disabled_component_goes_and_its_data_stays(platforms: Platforms) -> None:
-    platforms.apply()
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+def test_a_disabled_component_goes_and_its_data_stays(platforms: Platforms, policy: str) -> None:
+    platforms.apply({**BUILTIN, "deletionPolicy": policy})
     platforms.ready()
     platforms.edit({"services": {"analytics-service": {"enabled": False}}, "redis": {"mode": "disabled"}})
     eventually(lambda: platforms.get("deployment", "care-analytics-service") is None, "end of analytics", 30)
     eventually(lambda: platforms.get("statefulset", "care-redis") is None, "end of redis", 30)
     platforms.ready()
     assert platforms.there("secret", "care-analytics-service-db")
-    claims = {
-        each["metadata"]["name"] for each in platforms.cluster.list("persistentvolumeclaims", platforms.namespace)
-    }
-    assert "data-care-redis-0" in claims
+    kept = platforms.there("persistentvolumeclaim", "data-care-redis-0")
+    assert "deletionTimestamp" not in kept["metadata"]
+    platforms.kubectl("delete", "hcp", "care", "--timeout=20s")
+    eventually(lambda: not platforms.children(), "end of everything that holds no data", 60)
+    gone = policy == "Delete"
+    eventually(lambda: (platforms.get("persistentvolumeclaim", "data-care-redis-0") is None) == gone, policy, 30)
 
 
 def test_services_wait_for_what_they_stand_on(platforms: Platforms, standin: StandIn) -> None:

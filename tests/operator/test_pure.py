@@ -85,6 +85,12 @@ def test_what_holds_data_has_no_owner_unless_it_is_to_be_deleted() -> None:
     assert all(owned("Delete").values())
 
 
+@pytest.mark.parametrize(("policy", "goes"), [("Retain", False), ("Delete", True)])
+def test_the_volumes_of_strimzi_go_only_where_nothing_may_stay(policy: str, goes: bool) -> None:
+    [pool] = [each for each in everything({"deletionPolicy": policy}) if each["kind"] == "KafkaNodePool"]
+    assert [each["deleteClaim"] for each in pool["spec"]["storage"]["volumes"]] == [goes]
+
+
 def test_a_production_platform_has_no_demo_data_and_follows_its_load() -> None:
     found = everything(sample("production"))
     assert {"HorizontalPodAutoscaler", "HTTPRoute", "PodDisruptionBudget"} <= {each["kind"] for each in found}

@@ -90,9 +90,8 @@ def _replaced(platform: Platform, name: str, before: set[str]) -> bool:
 
 
 def _cannot_start(platform: Platform, name: str) -> bool:
-    waits = [
-        container["state"].get("waiting", {}).get("reason", "")
-        for pod in platform.pods(name).values()
-        for container in pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", [])
-    ]
-    return any(reason.endswith(("BackOff", "Error")) for reason in waits)
+    """Whether a pod that never served has started a container again."""
+    unready = [pod["status"] for pod in platform.pods(name).values() if not ready(pod)]
+    started = [each for status in unready for each in status.get("initContainerStatuses", [])]
+    started += [each for status in unready for each in status.get("containerStatuses", [])]
+    return any(each["restartCount"] for each in started)
