@@ -9,6 +9,7 @@ from pathlib import Path
 from hpctl.embedded.jars import cache_directory, locked
 
 from tests.engine.daemon import Engine
+from tests.engine.needs import mirror
 
 SUITE = "trixie"  # its Python is 3.13
 PYTHON = "python:3.13-slim"
@@ -44,7 +45,7 @@ def _archive() -> Path:
 def _bootstrap(root: Path) -> None:
     command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, str(root)]
     done = subprocess.run(
-        [*command, "http://deb.debian.org/debian"],
+        [*command, mirror()],
         env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

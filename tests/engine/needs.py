@@ -11,7 +11,7 @@ PACKAGES = {"dockerd": "docker.io", "containerd": "containerd", "debootstrap": "
 CLIENT = "/usr/bin/docker"  # Debian's, which goes with its engine; a newer one elsewhere on PATH needs more plugins
 COMPOSE = "2.26.1-4"
 _SOURCES = """Types: deb
-URIs: http://deb.debian.org/debian
+URIs: {mirror}
 Suites: {suite}
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
@@ -48,11 +48,25 @@ def client_configuration() -> Path:
     return directory
 
 
+def mirror() -> str:
+    """The Debian archive that this machine's own sources name, or DEBIAN_MIRROR.
+
+    Raises:
+        AssertionError: neither does.
+    """
+    command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    named = [line.removeprefix("Debian ").rstrip("/") for line in lines if line.startswith("Debian ")]
+    found = os.environ.get("DEBIAN_MIRROR") or next((uri for uri in named if uri.endswith("/debian")), None)
+    assert found, "apt knows no Debian archive (apt-get update, on Debian): name one in DEBIAN_MIRROR"
+    return found
+
+
 def _download(directory: Path, package: str) -> Path:
     """One package of Debian trixie, fetched through lists of its own: the machine's sources stay as they are."""
     for name in ("parts", "lists/partial", "archives/partial"):
         (directory / name).mkdir(parents=True)
-    (directory / "parts" / "trixie.sources").write_text(_SOURCES.format(suite="trixie"))
+    (directory / "parts" / "trixie.sources").write_text(_SOURCES.format(suite="trixie", mirror=mirror()))
     options = {
         "Dir::Etc::sourcelist": "/dev/null",
         "Dir::Etc::sourceparts": directory / "parts",
