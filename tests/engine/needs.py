@@ -54,11 +54,11 @@ def mirror() -> str:
     Raises:
         AssertionError: neither does.
     """
-    command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    named = [line.removeprefix("Debian ").rstrip("/") for line in lines if line.startswith("Debian ")]
-    found = os.environ.get("DEBIAN_MIRROR") or next((uri for uri in named if uri.endswith("/debian")), None)
-    assert found, "apt knows no Debian archive (apt-get update, on Debian): name one in DEBIAN_MIRROR"
+    archives = (line.rstrip("/") for line in lines)
+    found = os.environ.get("DEBIAN_MIRROR") or next((uri for uri in archives if uri.endswith("/debian")), None)
+    assert found, "apt's sources name no Debian archive: name one in DEBIAN_MIRROR"
     return found
 
 
