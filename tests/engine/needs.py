@@ -1,6 +1,7 @@
 """What the engine needs of this machine: Debian's packages, and Compose from the release after it."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -54,10 +55,10 @@ def mirror() -> str:
     Raises:
         AssertionError: neither does.
     """
-    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    archives = (line.rstrip("/") for line in lines)
-    found = os.environ.get("DEBIAN_MIRROR") or next((uri for uri in archives if uri.endswith("/debian")), None)
+    sources = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    text = "\n".join(path.read_text() for path in sources if path.suffix in {".list", ".sources"} and path.exists())
+    named = re.search(r"^(?:deb|URIs:)\s.*?(\S+://\S+/debian)/?(?:\s|$)", text, re.MULTILINE)
+    found = os.environ.get("DEBIAN_MIRROR") or (named and named[1])
     assert found, "apt's sources name no Debian archive: name one in DEBIAN_MIRROR"
     return found
 
