@@ -21,7 +21,10 @@ class Status(StrEnum):
 
 
 class Appointment(SQLModel, table=True):
-    """An appointment; start and end are local times, created and updated are UTC without saying so."""
+    """An appointment; start and end are local times, created and updated are UTC without saying so.
+
+    `patient_version`: that of the cached patient when `version` was written, NULL when there was none.
+    """
 
     __tablename__ = "appointment"
     __table_args__ = (
@@ -39,6 +42,7 @@ class Appointment(SQLModel, table=True):
     notes: str | None = Field(sa_column=sa.Column(sa.Text))
     status: str = Field(sa_column=sa.Column(sa.String(32), nullable=False, server_default=Status.SCHEDULED))
     version: int
+    patient_version: int | None = Field(sa_column=sa.Column(sa.Integer))
     created_at: datetime = Field(sa_column=sa.Column(sa.DateTime, nullable=False, server_default=sa.func.now()))
     updated_at: datetime = Field(sa_column=sa.Column(sa.DateTime, nullable=False, server_default=sa.func.now()))
 

@@ -35,11 +35,14 @@ _PATIENT = [
 # Ids leave as text: that is what becomes of them, and the driver reads text faster.
 _IDS = ("id", "patient_id")
 _COLUMNS_READ = [
-    sa.cast(column, sa.Text).label(column.name) if column.name in _IDS else column for column in appointment.c
+    sa.cast(column, sa.Text).label(column.name) if column.name in _IDS else column
+    for column in appointment.c
+    if column is not appointment.c.patient_version
 ]
+_VERSIONS = (appointment.c.patient_version, cached_patient.c.version.label("shown_version"))
 _JOIN = appointment.outerjoin(cached_patient, cached_patient.c.patient_id == appointment.c.patient_id)
 _BY_ID = Statement(
-    sa.select(*_COLUMNS_READ, *_PATIENT).select_from(_JOIN).where(appointment.c.id == sa.bindparam("id"))
+    sa.select(*_COLUMNS_READ, *_PATIENT, *_VERSIONS).select_from(_JOIN).where(appointment.c.id == sa.bindparam("id"))
 )
 _TOTAL = Statement(sa.select(sa.func.coalesce(sa.func.sum(appointment_count.c.total), 0).cast(sa.BigInteger)))
 
@@ -70,8 +73,8 @@ class Span:
         return {name: value for name, value in pairs.items() if value is not None}
 
 
-async def one_appointment(reads: Reader, cache: Cache, id: UUID) -> tuple[int, bytes]:
-    """One appointment's version and JSON, through the cache.
+async def one_appointment(reads: Reader, cache: Cache, id: UUID) -> tuple[str, bytes]:
+    """One appointment's entity tag and JSON, through the cache.
 
     Raises:
         NotFound: there is none of that id.
@@ -79,23 +82,29 @@ async def one_appointment(reads: Reader, cache: Cache, id: UUID) -> tuple[int, b
 
     async def fill() -> bytes | None:
         row = await reads.fetch_one(_BY_ID, id=id)
-        # The version stands before the JSON, so that the ETag needs no parsing.
-        return None if row is None else b"%d\n%b" % (row["version"], appointment_json(row))
+        # The tag stands before the JSON, so that it needs no parsing.
+        return None if row is None else b"%b\n%b" % (_tag(row).encode(), appointment_json(row))
 
     # Under the generation, because a patient's new name changes many appointments at once.
-    entry = await cache.get_or_fill_list(CACHE, "{id}", str(id), fill)
+    entry = await cache.get_or_fill_list(CACHE, "{id}", f"tagged:{id}", fill)
     if entry is None:
         raise NotFound("appointment")
-    version, _, body = entry.partition(b"\n")
-    return int(version), body
+    tag, _, body = entry.partition(b"\n")
+    return tag.decode(), body
 
 
-async def fresh_appointment(reads: Reader, id: UUID) -> bytes:
-    """The JSON as the transaction sees it, past the cache."""
+async def fresh_appointment(reads: Reader, id: UUID) -> tuple[str, bytes]:
+    """The entity tag and the JSON as the transaction sees them, past the cache."""
     row = await reads.fetch_one(_BY_ID, id=id)
     if row is None:
         raise NotFound("appointment")
-    return appointment_json(row)
+    return _tag(row), appointment_json(row)
+
+
+def _tag(row: Any) -> str:
+    """The version, and behind a dot that of the patient if it has changed since: what is shown decides (ADR 10)."""
+    version, shown = row["version"], row["shown_version"]
+    return f"{version}" if shown == row["patient_version"] else f"{version}.{shown}"
 
 
 async def list_appointments(reads: Database, cache: Cache, request: PageRequest, span: Span) -> bytes:

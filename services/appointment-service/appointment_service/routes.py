@@ -58,10 +58,10 @@ async def read_appointment(
     id: UUID, who: Reader, cache: Cached, reads: Reads, if_none_match: IfMatch = None
 ) -> Response:
     """One appointment with its patient."""
-    version, body = await queries.one_appointment(reads, cache, id)
-    if not_modified(if_none_match, version):
-        return Response(status_code=304, headers={"ETag": f'"{version}"'})
-    return JsonResponse(body, etag=version)
+    tag, body = await queries.one_appointment(reads, cache, id)
+    if not_modified(if_none_match, tag):
+        return Response(status_code=304, headers={"ETag": f'"{tag}"'})
+    return JsonResponse(body, etag=tag)
 
 
 @router.post("", status_code=201, response_model=AppointmentRead, operation_id="createAppointment")
@@ -70,8 +70,8 @@ async def create_appointment(
 ) -> Response:
     """Books an appointment."""
     id = await service.book_appointment(tx, cache, new)
-    body = await queries.fresh_appointment(tx, id)
-    return JsonResponse(body, 201, etag=1, headers={"Location": f"{prefix(request)}/appointments/{id}"})
+    tag, body = await queries.fresh_appointment(tx, id)
+    return JsonResponse(body, 201, etag=tag, headers={"Location": f"{prefix(request)}/appointments/{id}"})
 
 
 @router.put("/{id}", response_model=AppointmentRead, operation_id="replaceAppointment")
@@ -79,8 +79,9 @@ async def update_appointment(
     id: UUID, who: Writer, change: AppointmentUpdate, cache: Cached, tx: InTransaction, if_match: IfMatch = None
 ) -> Response:
     """Replaces an appointment."""
-    version = await service.change_appointment(tx, cache, id, change, if_match)
-    return JsonResponse(await queries.fresh_appointment(tx, id), etag=version)
+    await service.change_appointment(tx, cache, id, change, if_match)
+    tag, body = await queries.fresh_appointment(tx, id)
+    return JsonResponse(body, etag=tag)
 
 
 @router.delete("/{id}", status_code=204, operation_id="deleteAppointment")

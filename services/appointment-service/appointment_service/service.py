@@ -32,16 +32,22 @@ NEXT = {
 
 _EDITED = ("start_time", "end_time", "notes", "status", "updated_at")
 _INSERT = Statement(sa.insert(appointment).returning(*appointment.c))
-_GONE = Statement(
-    sa.select(sa.literal(True)).where(
-        cached_patient.c.patient_id == sa.bindparam("patient_id"), cached_patient.c.deleted_at.is_not(None)
+_PATIENT = Statement(
+    sa.select(cached_patient.c.version, cached_patient.c.deleted_at).where(
+        cached_patient.c.patient_id == sa.bindparam("patient_id")
     )
+)
+_SHOWN = (
+    sa.select(cached_patient.c.version).where(cached_patient.c.patient_id == appointment.c.patient_id).scalar_subquery()
 )
 _LOCK = Statement(sa.select(appointment).where(appointment.c.id == sa.bindparam("id")).with_for_update())
 _UPDATE = Statement(
     sa.update(appointment)
     .where(appointment.c.id == sa.bindparam("appointment_id"))
-    .values({name: sa.bindparam(name) for name in _EDITED} | {"version": appointment.c.version + 1})
+    .values(
+        {name: sa.bindparam(name) for name in _EDITED}
+        | {"version": appointment.c.version + 1, "patient_version": _SHOWN}
+    )
     .returning(*appointment.c)
 )
 _DELETE = Statement(sa.delete(appointment).where(appointment.c.id == sa.bindparam("id")))
@@ -57,7 +63,8 @@ async def book_appointment(tx: Transaction, cache: Cache, new: AppointmentCreate
     _check_times(new)
     if new.status not in (None, Status.SCHEDULED):
         raise Invalid([FieldError("status", "must be SCHEDULED for a new appointment")])
-    if await tx.fetch_value(_GONE, patient_id=new.patient_id):
+    known = await tx.fetch_one(_PATIENT, patient_id=new.patient_id)
+    if known is not None and known["deleted_at"] is not None:
         raise Conflict("the patient was deleted", "patientId")
     now = datetime.now(UTC).replace(tzinfo=None)
     row = await tx.fetch_one(
@@ -69,6 +76,7 @@ async def book_appointment(tx: Transaction, cache: Cache, new: AppointmentCreate
         notes=new.notes,
         status=Status.SCHEDULED.value,
         version=1,
+        patient_version=known and known["version"],
         created_at=now,
         updated_at=now,
     )
@@ -80,8 +88,8 @@ async def book_appointment(tx: Transaction, cache: Cache, new: AppointmentCreate
 
 async def change_appointment(
     tx: Transaction, cache: Cache, id: UUID, change: AppointmentUpdate, if_match: str | None
-) -> int:
-    """Replaces an appointment; its patient stays. The new version.
+) -> None:
+    """Replaces an appointment; its patient stays.
 
     Raises:
         NotFound, Invalid (times, patient), PreconditionFailed (If-Match), Conflict (version, or a state that cannot
@@ -107,8 +115,6 @@ async def change_appointment(
     )
     assert changed is not None  # noqa: S101 - it is locked
     await _announce(tx, cache, topics.APPOINTMENT_UPDATED, changed)
-    version: int = changed["version"]
-    return version
 
 
 async def cancel_appointment(tx: Transaction, cache: Cache, id: UUID, if_match: str | None) -> None:

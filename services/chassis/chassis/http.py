@@ -51,12 +51,17 @@ _MESSAGES = {
 
 
 class JsonResponse(Response):
-    """JSON from bytes that are ready, a model, or plain objects; `etag` is a version."""
+    """JSON from bytes that are ready, a model, or plain objects; `etag` is a version, or begins with one."""
 
     media_type = "application/json"
 
     def __init__(
-        self, content: Any, status_code: int = 200, *, etag: int | None = None, headers: Mapping[str, str] | None = None
+        self,
+        content: Any,
+        status_code: int = 200,
+        *,
+        etag: int | str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         named = {**(headers or {}), "ETag": f'"{etag}"'} if etag is not None else headers
         super().__init__(content, status_code, named)
