@@ -11,7 +11,7 @@ from typing import Any
 from bench.measure import Ratio, Wrong, absolute, compare, percentile
 from bench.world import World
 from tests.cluster import crds
-from tests.cluster.api import Api, Manifest
+from tests.cluster.api import Api, Manifest, kind_of
 from tests.cluster.controlplane import ControlPlane, eventually
 from tests.operator.process import Operator
 
@@ -60,7 +60,7 @@ class Bench:
     def objects(self, namespace: str, name: str = "care") -> list[Manifest]:
         """What the operator made of a platform, once its inventory is there in full."""
         inventory = (self.api.get(KIND, namespace, name) or {}).get("status", {}).get("inventory", [])
-        found = [self.api.get(_kind(each), namespace, each["name"]) for each in inventory]
+        found = [self.api.get(kind_of(each), namespace, each["name"]) for each in inventory]
         return [each for each in found if each] if all(found) else []
 
     def first_apply(self) -> float:
@@ -167,11 +167,6 @@ def _seen(bench: Bench, namespace: str, name: str, generation: int = 1) -> bool:
 
 def _object(api_version: str, kind: str, name: str, namespace: str) -> Manifest:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}
-
-
-def _kind(each: Manifest) -> str:
-    group, slash, _ = each["apiVersion"].partition("/")
-    return f"{each['kind']}.{group}" if slash else str(each["kind"])
 
 
 def _bare(found: Manifest, namespace: str) -> Manifest:

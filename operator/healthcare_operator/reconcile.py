@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from healthcare_operator.api import Api, ApiError, NotServed
 from healthcare_operator.apply import Memory, Outcome, carry_out
 from healthcare_operator.claims import CLAIM, own
 from healthcare_operator.crd import KIND
+from healthcare_operator.diagnosis import cause
 from healthcare_operator.events import Recorder
 from healthcare_operator.helm import ChartError, Charts
 from healthcare_operator.plan import Plan, digest, plan
@@ -100,7 +102,10 @@ class Reconciler:
         wanted = await self._wanted(platform, memory)
         observed, unserved = await self._observe(platform, wanted, kept)
         running = _run(wanted, observed) and _images(wanted, observed)
-        platform, standing = attempt(platform, Attempt.read(before.get("version", {})), self._now(), ready=running)
+        held = Attempt.read(before.get("version", {}))
+        platform, standing = attempt(platform, held, self._now(), ready=running)
+        if standing.failed and not held.failed:  # asked now: the return takes the pods away that could say it
+            standing = replace(standing, cause=await self._cause(platform, standing))
         if platform.instead:
             wanted = await self._wanted(platform, memory)
         steps = plan(
@@ -143,6 +148,10 @@ class Reconciler:
         memory.secrets |= await self._own_secrets(platform)
         made = secrets.manifests(platform, memory.secrets)
         return {"secrets": made, **self._rendered[key][1]}
+
+    async def _cause(self, platform: Platform, standing: Attempt) -> str:
+        pods = await self._api.list("v1", "Pod", platform.namespace, f"{PLATFORM}={platform.name}")
+        return cause(pods, standing.new)
 
     async def _own_secrets(self, platform: Platform) -> dict[str, Manifest]:
         found = await self._api.list("v1", "Secret", platform.namespace, f"{PLATFORM}={platform.name}")

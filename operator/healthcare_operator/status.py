@@ -101,6 +101,7 @@ def _version(seen: Seen, is_ready: bool) -> dict[str, Any]:
         "images": dict(attempt.tried),
         "lastSuccessfulImages": dict(attempt.good),
         "failedImages": dict(attempt.failed),
+        **({"failure": attempt.cause} if attempt.cause else {}),
         "since": str(attempt.since),
     }
 
@@ -184,13 +185,11 @@ def _drifted(seen: Seen) -> _Told:
 
 def _degraded(seen: Seen) -> _Told:
     if seen.attempt.failed:
-        tag = seen.platform.spec.images.tag
-        return (
-            "Degraded",
-            True,
-            "UpgradeFailed",
-            f"the images of {tag} did not become ready in time; the last good ones run",
-        )
+        why = f" ({seen.attempt.cause})" if seen.attempt.cause else ""
+        first, *others = sorted(seen.attempt.new) or ["the new images"]
+        named = f"{first} and {len(others)} more" if others else first
+        told = f"{named} did not become ready in time{why}; the last good images run"
+        return "Degraded", True, "UpgradeFailed", told
     if seen.errors:
         return "Degraded", True, "ApplyFailed", seen.errors[0]
     return "Degraded", False, "Healthy", "nothing failed"

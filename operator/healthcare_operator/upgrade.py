@@ -11,13 +11,15 @@ from healthcare_operator.platform import Platform
 class Attempt:
     """Where an upgrade stands. Times are seconds since the epoch.
 
-    `good` are the images that last ran ready, `tried` those being tried since `since`, `failed` those given up.
+    `good` are the images that last ran ready, `tried` those being tried since `since`, `failed` those given up, and
+    `cause` why they did not come up, where that could be seen.
     """
 
     good: Mapping[str, str]
     tried: Mapping[str, str]
     since: float
     failed: Mapping[str, str]
+    cause: str = ""
 
     @classmethod
     def read(cls, version: Mapping[str, Any]) -> "Attempt":
@@ -27,7 +29,13 @@ class Attempt:
             version.get("images") or {},
             float(version.get("since") or 0),
             version.get("failedImages") or {},
+            version.get("failure") or "",
         )
+
+    @property
+    def new(self) -> set[str]:
+        """The images that were tried and never ran ready."""
+        return set(self.tried.values()) - set(self.good.values())
 
 
 def attempt(platform: Platform, before: Attempt, now: float, *, ready: bool) -> tuple[Platform, Attempt]:

@@ -10,6 +10,7 @@ from tests.cluster.controlplane import ControlPlane
 
 Manifest = dict[str, Any]
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
+MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 class Refused(RuntimeError):
@@ -18,6 +19,12 @@ class Refused(RuntimeError):
 
 class Unavailable(Refused):
     """The API server is starting, stopping or busy: the same question may be asked again."""
+
+
+def kind_of(found: Manifest) -> str:
+    """An object's kind as `Api` names it."""
+    group, slash, _ = found["apiVersion"].partition("/")
+    return f"{found['kind']}.{group}" if slash else str(found["kind"])
 
 
 class Api:
@@ -49,6 +56,15 @@ class Api:
         path = self._path(kind, meta["namespace"], meta["name"]) + (f"/{subresource}" if subresource else "")
         query = {"fieldManager": self.manager, "force": "true", "fieldValidation": "Strict"}
         return self._checked(self._http.patch(path, params=query, headers=APPLY, json=manifest))
+
+    def merge(self, kind: str, namespace: str, name: str, patch: Manifest) -> Manifest:
+        """A merge patch: an edit, as by `kubectl edit`."""
+        query = {"fieldManager": self.manager}
+        path = self._path(kind, namespace, name)
+        return self._checked(self._http.patch(path, params=query, headers=MERGE, json=patch))
+
+    def delete(self, kind: str, namespace: str, name: str) -> None:
+        self._checked(self._http.delete(self._path(kind, namespace, name)))
 
     def close(self) -> None:
         self._http.close()

@@ -1,5 +1,6 @@
 """The four processes of a control plane, each a `Server`: it starts, dies with pytest, and keeps its port and data."""
 
+import json
 import signal
 import ssl
 import urllib.error
@@ -7,6 +8,8 @@ import urllib.request
 from pathlib import Path
 
 from hpctl.embedded.process import Server, dying_with_parent, free_port
+
+from tests.cluster.audit import POLICY
 
 SERVICE_RANGE = "10.96.0.0/16"
 
@@ -82,6 +85,10 @@ class ApiServer(Component):
         self.etcd = etcd
         self.token = token
         self.certificate = directory / "certificates" / "apiserver.crt"
+        self.audit = directory / "audit.log"
+
+    def prepare(self) -> None:
+        (self.directory / "audit.json").write_text(json.dumps(POLICY))
 
     def flags(self) -> dict[str, str]:
         key = str(self.directory / "service-accounts.key")
@@ -99,6 +106,8 @@ class ApiServer(Component):
             "service-account-key-file": key,
             "service-account-signing-key-file": key,
             "token-auth-file": str(self.directory / "tokens.csv"),
+            "audit-policy-file": str(self.directory / "audit.json"),
+            "audit-log-path": str(self.audit),
             "shutdown-delay-duration": "0s",
         }
         if self.host == "127.0.0.1":  # pods could not reach it there anyway, and the API refuses loopback endpoints

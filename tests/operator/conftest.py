@@ -22,6 +22,7 @@ def operator(
     try:
         process.start()
         yield process
+        assert process.denied() == [], "of all that these tests asked of the operator"
     finally:
         process.kill()
         pods.stop()

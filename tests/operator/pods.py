@@ -1,7 +1,7 @@
 """A stand-in for the kubelet: it says of every pod that it is ready, and starts nothing.
 
-Deployments and StatefulSets get their status from the real controllers. A pod whose image is called `broken` does not
-become ready, as one that cannot be pulled or whose migration fails.
+Deployments and StatefulSets get their status from the real controllers. A pod whose image is called `broken` cannot be
+pulled, and one whose image is called `failing` does not get beyond its migration.
 """
 
 import threading
@@ -12,7 +12,12 @@ from tests.cluster.api import Api, Manifest, Refused, Unavailable
 from tests.cluster.controlplane import ControlPlane
 
 EVERY_SECONDS = 0.2
-CONDITIONS = [{"type": kind, "status": "True"} for kind in ("Initialized", "ContainersReady", "Ready")]
+READY = {
+    "phase": "Running",
+    "conditions": [{"type": kind, "status": "True"} for kind in ("Initialized", "ContainersReady", "Ready")],
+}
+NOT_PULLED = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+NOT_MIGRATED = {"terminated": {"exitCode": 1, "reason": "Error", "message": "Traceback\ncolumn is not there\n"}}
 
 
 class Pods:
@@ -40,15 +45,29 @@ class Pods:
                 continue
 
     def _play(self, pod: Manifest) -> None:
-        ready = any(each["type"] == "Ready" for each in pod["status"].get("conditions", []))
-        broken = any("broken" in each["image"] for each in pod["spec"]["containers"])
-        if ready or broken or "deletionTimestamp" in pod["metadata"]:
+        played = any(each["manager"] == self._api.manager for each in pod["metadata"].get("managedFields", []))
+        if played or "deletionTimestamp" in pod["metadata"]:
             return
         meta = {key: pod["metadata"][key] for key in ("name", "namespace")}
-        told = {"phase": "Running", "conditions": CONDITIONS}
+        told = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": _status(pod["spec"])}
         try:
-            self._api.apply("Pod", {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": told}, "status")
+            self._api.apply("Pod", told, "status")
         except Unavailable:
             raise
         except Refused:
             return  # deleted in the meantime
+
+
+def _status(spec: Manifest) -> Manifest:
+    [container, *_] = spec["containers"]
+    if "failing" in container["image"]:
+        said = [_said(each, NOT_MIGRATED) for each in spec["initContainers"]]
+        return {"phase": "Pending", "initContainerStatuses": said}
+    if "broken" in container["image"]:
+        return {"phase": "Pending", "containerStatuses": [_said(container, NOT_PULLED)]}
+    return READY
+
+
+def _said(container: Manifest, state: Manifest) -> Manifest:
+    plain = {"ready": False, "restartCount": 0, "imageID": ""}
+    return {"name": container["name"], "image": container["image"], "state": state, **plain}

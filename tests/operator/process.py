@@ -6,14 +6,16 @@ import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hpctl.embedded.process import Server
 
-from tests.cluster import charts
+from tests.cluster import audit, charts
 from tests.cluster.components import fetch
-from tests.cluster.controlplane import ControlPlane, kubeconfig
+from tests.cluster.controlplane import ControlPlane, Manifest, kubeconfig
 
+ACCOUNT = "healthcare-operator"
 LEASE_SECONDS = 2
 
 
@@ -28,16 +30,33 @@ class Operator(Server):
         self.cluster = cluster
         self.namespace = f"operator-{secrets.token_hex(4)}"
 
+    @property
+    def user(self) -> str:
+        """Who it is to the API server."""
+        return f"system:serviceaccount:{self.namespace}:{ACCOUNT}"
+
+    @property
+    def chart(self) -> list[Manifest]:
+        """What its chart installs."""
+        return charts.render("healthcare-operator", self.namespace)
+
+    @property
+    def rules(self) -> list[dict[str, Any]]:
+        """What its chart allows it."""
+        return [rule for each in self.chart if each["kind"] == "ClusterRole" for rule in each["rules"]]
+
+    def denied(self) -> list[audit.Request]:
+        """What it was refused, ever, by the API server's own record."""
+        return [each for each in audit.requests(self.cluster.apiserver.audit, self.user) if each.denied]
+
     def prepare(self) -> None:
         config = self.directory / "kubeconfig"
         if config.exists():
             return
         self.cluster.kubectl("create", "namespace", self.namespace)
-        rendered = charts.render("healthcare-operator", self.namespace)
-        self.cluster.apply(*rendered, namespace=self.namespace)
+        self.cluster.apply(*self.chart, namespace=self.namespace)
         self.cluster.established(["healthcareplatforms.healthcareplatform.io"])
-        account = next(found["metadata"]["name"] for found in rendered if found["kind"] == "ServiceAccount")
-        token = self.cluster.kubectl("create", "token", account, "--namespace", self.namespace, "--duration=2h")
+        token = self.cluster.kubectl("create", "token", ACCOUNT, "--namespace", self.namespace, "--duration=2h")
         config.write_text(yaml.safe_dump(kubeconfig(self.cluster.server, self.cluster.ca, token.strip())))
 
     def command(self) -> list[str]:

@@ -50,6 +50,7 @@ spec:
 image: {{ include "service.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 command: [python, -m, {{ .Chart.Name | replace "-" "_" }}{{ range .words }}, {{ . }}{{ end }}]
+terminationMessagePolicy: FallbackToLogsOnError
 envFrom:
   - configMapRef: {name: {{ include "service.fullname" . }}}
 {{- with .Values.env }}
