@@ -3,7 +3,8 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field
+from chassis.inputs import Email
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 72
@@ -12,15 +13,16 @@ LONGEST_PASSWORD = 72
 def _password(text: str) -> str:
     if len(text) < SHORTEST_PASSWORD:
         raise ValueError(f"must have at least {SHORTEST_PASSWORD} characters")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:  # its words quote the password
+        raise ValueError("must be text") from None
     # bcrypt reads 72 bytes; cutting the rest off silently would make two passwords one.
-    if len(text.encode()) > LONGEST_PASSWORD:
+    if size > LONGEST_PASSWORD:
         raise ValueError(f"must have at most {LONGEST_PASSWORD} bytes")
     if "\0" in text:
         raise ValueError("must not have control characters")
     return text
-
-
-Email = Annotated[EmailStr, Field(max_length=255)]
 
 
 class Credentials(BaseModel):

@@ -155,7 +155,7 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
 def _message(error: Mapping[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
-        return str(error["msg"]).removeprefix("Value error, ")
+        return str(error["msg"]).removeprefix("Value error, ").removeprefix("value ")
     if kind in ("missing", "string_type") and error.get("input") is None:
         return _MESSAGES["missing"]
     if kind == "string_too_short" and context.get("min_length", 1) > 1:

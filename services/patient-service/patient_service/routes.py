@@ -8,6 +8,7 @@ from chassis.cache import Cache
 from chassis.conditional import not_modified
 from chassis.db import InTransaction, Reads
 from chassis.http import JsonResponse, prefix
+from chassis.inputs import Plain
 from chassis.paging import PageRequest, Paging
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
@@ -34,7 +35,7 @@ Deleter = Annotated[Principal, Requires("patients:delete")]
 Cached = Annotated[Cache, Depends(_cache)]
 IfMatch = Annotated[str | None, Header(max_length=1024)]
 IF_NONE_MATCH = {"parameters": [{"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}]}
-Search = Annotated[str | None, Query(max_length=100, description="part of the name, ignoring case")]
+Search = Annotated[Annotated[str, Plain] | None, Query(max_length=100, description="part of the name, ignoring case")]
 
 
 @router.get("", response_model=PatientPage, operation_id="listPatients")

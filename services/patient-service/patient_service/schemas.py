@@ -1,22 +1,25 @@
 """What goes over the wire: patients as clients write and read them."""
 
-import unicodedata
+import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
+from chassis.inputs import Email, Plain
 from healthcare_contracts.events import PatientAttributes, PatientData
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 EARLIEST_BIRTH = date(1850, 1, 1)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def _plain(text: str) -> str:
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise ValueError("must not have control characters")
-    return text
+def _iso(value: object) -> object:
+    # pydantic also takes seconds since 1970, and a midnight
+    if not isinstance(value, date) and not (isinstance(value, str) and _DATE.fullmatch(value)):
+        raise ValueError("must be a date such as 1990-01-01")
+    return value
 
 
 def _birth(day: date) -> date:
@@ -27,13 +30,11 @@ def _birth(day: date) -> date:
     return day
 
 
-Plain = AfterValidator(_plain)
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Plain]
 Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Plain]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), Plain]
 Gender = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16), Plain]
-Email = Annotated[EmailStr, Field(max_length=255)]
-BirthDate = Annotated[date, AfterValidator(_birth)]
+BirthDate = Annotated[date, BeforeValidator(_iso), AfterValidator(_birth)]
 
 
 class PatientCreate(BaseModel):

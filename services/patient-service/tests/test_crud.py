@@ -1,6 +1,9 @@
 """Create, read, replace, delete: status codes, shapes and conditions."""
 
+import asyncio
 import uuid
+from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from chassis.testing import token
@@ -101,13 +104,20 @@ async def test_an_email_is_taken_once_whatever_its_case(client, new) -> None:
         ("name", "x" * 101),
         ("name", None),
         ("name", "a\u0000b"),
+        ("name", 7),
         ("email", "nobody"),
+        ("email", "John Doe <john@example.com>"),
         ("email", "a" * 250 + "@example.com"),
         ("address", ""),
         ("address", "x" * 256),
+        ("address", "a\nb"),
         ("dateOfBirth", "1849-12-31"),
         ("dateOfBirth", "2999-01-01"),
         ("dateOfBirth", "yesterday"),
+        ("dateOfBirth", "1990-02-30"),
+        ("dateOfBirth", "1990-01-01T00:00:00"),
+        ("dateOfBirth", "631152000"),
+        ("dateOfBirth", 631_152_000),
         ("phone", "1" * 65),
         ("gender", "x" * 17),
     ],
@@ -121,6 +131,61 @@ async def test_bad_input_is_400_and_names_the_field(client, new, field, value) -
     assert problem["detail"].startswith(field)
     if isinstance(value, str) and value.strip():
         assert value not in answer.text
+
+
+@pytest.mark.contract("D20", "P17")
+async def test_the_longest_and_the_oldest_are_taken_whole(client, new) -> None:
+    extremes = {
+        "name": "ﷺ" * 100,
+        "address": "ß" * 255,
+        "phone": "1" * 64,
+        "gender": "x" * 16,
+        "dateOfBirth": "1850-01-01",
+        "email": f"{uuid.uuid4().hex:x<64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.com",
+    }
+    created = await client.post("/patients", json=new(**extremes))
+    assert created.status_code == 201
+    assert extremes.items() <= created.json().items()
+    born_today = new(dateOfBirth=datetime.now(UTC).date().isoformat(), name=f"  {'y' * 100}\n")
+    assert (await client.post("/patients", json=born_today)).json()["name"] == "y" * 100
+
+
+@pytest.mark.contract("P04", "P16", "P17")
+async def test_an_update_takes_nobodys_email(client, new) -> None:
+    theirs, mine = new(), new()
+    assert (await client.post("/patients", json=theirs)).status_code == 201
+    path = (await client.post("/patients", json=mine)).headers["Location"]
+    refused = await client.put(path, json=new(name="Jane Doe", email=theirs["email"].upper()))
+    assert (refused.status_code, refused.json()["field"]) == (409, "email")
+    assert (await client.get(path)).json()["name"] == mine["name"]
+    own = await client.put(path, json=mine | {"email": mine["email"].upper()})
+    assert (own.status_code, own.json()["version"]) == (200, 2)
+
+
+@pytest.mark.contract("D24", "Q24", "P16")
+async def test_of_many_writers_at_once_one_wins(client, new) -> None:
+    body = new()
+    posts = [client.post("/patients", json=body | {"email": each}) for each in (body["email"], body["email"].upper())]
+    answers = await asyncio.gather(*posts, *(client.post("/patients", json=body) for _ in range(6)))
+    assert Counter(each.status_code for each in answers) == {201: 1, 409: 7}
+    path = next(each.headers["Location"] for each in answers if each.status_code == 201)
+    by_header = [client.put(path, json=new(), headers={"If-Match": '"1"'}) for _ in range(8)]
+    assert Counter(each.status_code for each in await asyncio.gather(*by_header)) == {200: 1, 412: 7}
+    by_body = [client.put(path, json=new(version=2)) for _ in range(8)]
+    assert Counter(each.status_code for each in await asyncio.gather(*by_body)) == {200: 1, 409: 7}
+    deletes = await asyncio.gather(*(client.delete(path, headers={"If-Match": '"3"'}) for _ in range(4)))
+    assert Counter(each.status_code for each in deletes) == {204: 1, 404: 3}
+
+
+@pytest.mark.contract("D24")
+async def test_lists_of_tags_stars_and_weak_tags(client, new) -> None:
+    path = (await client.post("/patients", json=new())).headers["Location"]
+    for header, status in (('W/"1"', 412), ('"7", "8"', 412), ("1", 400), ('"7", "1"', 200), ("*", 200)):
+        assert (await client.put(path, json=new(), headers={"If-Match": header})).status_code == status, header
+    for header, status in (('W/"3"', 304), ('"9", "3"', 304), ("*", 304), ('"1"', 200), ("3", 400)):
+        assert (await client.get(path, headers={"If-None-Match": header})).status_code == status, header
+    assert (await client.delete(path, headers={"If-Match": '"1"'})).status_code == 412
+    assert (await client.head(path, headers={"If-None-Match": '"3"'})).status_code == 304
 
 
 @pytest.mark.contract("D09")
