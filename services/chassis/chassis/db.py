@@ -10,7 +10,6 @@ from uuid import UUID, SafeUUID
 
 import asyncpg
 import orjson
-from asyncpg.transaction import Transaction as DatabaseTransaction
 from fastapi import Depends, Request
 from prometheus_client import Counter, Gauge
 
@@ -33,6 +32,9 @@ WAIT = Histogram(
     "db_pool_wait_seconds", "Time to get a connection", ["database"], buckets=(0.0005, 0.005, 0.05, 0.5, 5)
 )
 TIMEOUTS = Counter("db_pool_timeouts_total", "Requests that found no free connection in time", ["database"])
+
+GRACE_SECONDS = 1.0
+"""By so much the server's own limit for a statement is longer than ours."""
 
 _POSTGRESQL = {"db.system.name": "postgresql"}
 Record = Mapping[str, Any]
@@ -72,7 +74,7 @@ class Transaction:
     def __init__(self, database: "Database") -> None:
         self._database = database
         self._connection: Any = None
-        self._begun: DatabaseTransaction | None = None
+        self._begun = False
         self._broken = False
         self._after: list[Callback] = []
 
@@ -123,29 +125,43 @@ class Transaction:
             raise
 
     async def _open(self) -> Any:
-        if self._begun is None:
+        if self._broken:
+            raise Unavailable("database")
+        if not self._begun:
             self._connection = await self._database.acquire()
-            begun = self._connection.transaction()
             try:
                 with _errors():
-                    await begun.start()
+                    await self._connection.execute("BEGIN")
             except Unavailable:
                 self._broken = True
                 raise
-            self._begun = begun
+            self._begun = True
         return self._connection
 
     async def finish(self, *, commit: bool) -> None:
-        """Commits or rolls back, and gives the connection back."""
+        """Commits or rolls back, and gives the connection back.
+
+        Raises:
+            Unavailable: whether it was committed is not known, or the connection was lost before.
+            RuntimeError: a statement had failed and its error was passed over, so that nothing was committed.
+        """
         if self._connection is None:
             return
         try:
-            if self._begun is not None and not self._broken:
-                with tracing.child("COMMIT" if commit else "ROLLBACK", _POSTGRESQL), _errors():
-                    await (self._begun.commit() if commit else self._begun.rollback())
+            if self._begun and not self._broken:
+                await self._end("COMMIT" if commit else "ROLLBACK")
+            elif commit:
+                raise Unavailable("database")
         finally:
             connection, self._connection = self._connection, None
             await self._database.release(connection, broken=self._broken)
+
+    async def _end(self, command: str) -> None:
+        with tracing.child(command, _POSTGRESQL), _errors():
+            done = await self._connection.execute(command)
+        # The server answers COMMIT with ROLLBACK, and without an error, where a statement had failed.
+        if done != command:
+            raise RuntimeError("a statement had failed: nothing was committed")
 
     async def settle(self, *, tolerant: bool) -> None:
         """Runs what waited for the commit; `tolerant` logs a failure instead of raising it."""
@@ -178,7 +194,7 @@ class Database:
             max_size=self._settings.database_pool_size,
             command_timeout=self._settings.database_timeout_seconds,
             timeout=self._settings.database_timeout_seconds,
-            init=_codecs,
+            init=self._prepare,
             # The default asks the server to reset the session after every use: a round trip for a state that we never
             # change.
             reset=_reset,
@@ -268,6 +284,13 @@ class Database:
             if self._pool is not None:
                 await self._pool.release(connection)
 
+    async def _prepare(self, connection: Any) -> None:
+        await _codecs(connection)
+        # Whoever gives up a statement drops its connection, of which the server learns only when it has something to
+        # say: what nobody waits for any more would run on and hold its locks.
+        milliseconds = round((self._settings.database_timeout_seconds + GRACE_SECONDS) * 1000)
+        await connection.execute(f"SET statement_timeout = {milliseconds}")
+
     def _in_use(self) -> int:
         return self._pool.get_size() - self._pool.get_idle_size() if self._pool is not None else 0
 
@@ -349,7 +372,7 @@ def _affected(status: str) -> int:
 
 async def _reset(connection: Any) -> None:
     if connection.is_in_transaction():
-        await connection.reset()
+        await connection.execute("ROLLBACK")
 
 
 async def _codecs(connection: Any) -> None:
