@@ -99,6 +99,14 @@ def _closed(answer: httpx.Response) -> dict[str, Any] | None:
     return answer.json() if answer.status_code == 200 and answer.json()["status"] == "CLOSED" else None
 
 
+@pytest.mark.contract("D07")
+def test_a_problem_of_a_service_names_the_path_that_the_client_knows(client) -> None:
+    for path in (f"/api/patients/{uuid.uuid4()}", f"/api/appointments/{uuid.uuid4()}", "/api/patients/not-an-id"):
+        answer = client.get(path)
+        assert answer.status_code in {400, 404}
+        assert answer.json()["instance"] == path
+
+
 @pytest.mark.contract("X11", "W04", "D19")
 def test_too_much_of_one_route_is_429_while_another_is_free(stack, client) -> None:
     with httpx.Client(base_url=stack.gateway) as anonymous:  # not by logins: one takes bcrypt longer than the limit

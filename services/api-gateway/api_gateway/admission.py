@@ -105,6 +105,8 @@ class Admission:
             self._limit_address(exchange, _not_found)
         elif exchange.method == b"POST" and path.startswith(_FORMS):
             self._limit(exchange, self._form_account(exchange), _open_page)
+        elif is_preflight(exchange.method, exchange.fields) and self._routes.is_shared(path):
+            self._preflight(exchange)
         elif exchange.method not in _READING:
             exchange.refuse(MethodNotAllowed(("GET", "HEAD")))
         elif not exchange.whole:

@@ -15,7 +15,7 @@ from api_gateway.connection import ANSWER, BODY, HEAD, HIGH_WATER, LINGER, PAGE,
 from api_gateway.exchange import Exchange
 from api_gateway.fields import Fields
 from api_gateway.grammar import Head
-from api_gateway.headers import CONTINUE, page_head
+from api_gateway.headers import CONTINUE, page_head, page_lines
 from api_gateway.heads import Heads
 from api_gateway.ownpages import OwnPage
 from api_gateway.problems import Refused
@@ -234,7 +234,7 @@ class Downstream(Connection):
             self._page = OwnPage(self, *self._hosting)
             self._page.connection_made(self.transport)
         trusted = self.gateway.trust.trusts(self.peer)
-        self._page.data_received(page_head(exchange, self.closing, len(body), trusted) + body)
+        self._page.ask(page_head(exchange, self.closing, len(body), trusted) + body, page_lines(self.gateway, exchange))
 
     def page_over(self) -> None:
         """It has answered."""

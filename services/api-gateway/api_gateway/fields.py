@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from api_gateway.admission import Standing
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-_LENGTH = re.compile(rb"[0-9]{1,15}")
+LENGTH = re.compile(rb"[0-9]{1,15}")
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
@@ -108,7 +108,7 @@ def _host(fields: Fields, value: bytes) -> None:
 
 def _content_length(fields: Fields, value: bytes) -> None:
     _once(fields, b"Content-Length")
-    if _LENGTH.fullmatch(value) is None:
+    if LENGTH.fullmatch(value) is None:
         raise Refused(400, "Content-Length is malformed")
     fields.length = int(value)
 

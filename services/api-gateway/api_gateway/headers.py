@@ -87,6 +87,12 @@ def page_head(exchange: "Exchange", closing: bool, length: int, trusted: bool) -
     )
 
 
+def page_lines(gateway: "Gateway", exchange: "Exchange") -> bytes:
+    """What the answer of a page of our own carries."""
+    shared = gateway.routes.is_shared(exchange.head.path)
+    return gateway.security.lines + exchange.limit_lines + (gateway.cors.lines(exchange.fields) if shared else b"")
+
+
 def response_head(gateway: "Gateway", exchange: "Exchange", response: Response, chunked: bool) -> bytes:
     """The head of a service's answer, as the client gets it."""
     fields = exchange.fields

@@ -32,5 +32,4 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     console.mount(app, {str(name): url for name, url in settings.upstream_urls.items()})
     gateway.drain = app.state.draining
-    app.add_middleware(pages.SecurityHeaders, lines=gateway.security.lines)
     return app

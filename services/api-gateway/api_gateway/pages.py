@@ -6,9 +6,7 @@ import orjson
 from chassis.errors import NotFound, Unavailable
 from chassis.http import JsonResponse
 from fastapi import APIRouter, Depends, Request
-from starlette.datastructures import MutableHeaders
 from starlette.responses import HTMLResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_gateway.fetch import Fetch
 from api_gateway.routes import Upstream
@@ -72,24 +70,3 @@ async def document(name: str, gateway: Plane) -> JsonResponse:
     if status != 200:
         raise Unavailable(upstream)
     return JsonResponse(orjson.loads(body) | {"servers": [{"url": prefix}]})
-
-
-class SecurityHeaders:
-    """Adds what every answer carries to those of the web framework."""
-
-    def __init__(self, app: ASGIApp, lines: bytes) -> None:
-        self._app = app
-        pairs = (line.split(b": ", 1) for line in lines.split(b"\r\n") if line)
-        self._headers = [(name.decode(), value.decode()) for name, value in pairs]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers:
-                    headers[name] = value
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from api_gateway.bodies import Body, Chunked, Length, UntilClose
-from api_gateway.fields import HOP_BY_HOP
+from api_gateway.fields import HOP_BY_HOP, LENGTH
 from api_gateway.grammar import FIELD_LINE
 from api_gateway.problems import Refused
 
@@ -79,10 +79,10 @@ def _date(response: Response, _: bytes, __: set[bytes]) -> bool:
 
 def _content_length(response: Response, line: bytes, _: set[bytes]) -> bool:
     value = _value(line)
-    if not value.isdigit() or response.length is not None:
+    if LENGTH.fullmatch(value) is None or response.length is not None:
         raise Refused(502, "the service's answer has no clear length")
     response.length = int(value)
-    return True
+    return response.status != 204  # it has none, whatever is said (RFC 9110 section 8.6)
 
 
 def _transfer_encoding(response: Response, line: bytes, _: set[bytes]) -> bool:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-OWN_PAGES = ("/", "/actuator", "/api-docs", "/console", "/docs", "/openapi.json")
-FORMS = "/console/"  # the pages under it take forms
+CONSOLE = "/console"
+FORMS = f"{CONSOLE}/"  # the pages under it take forms
+OWN_PAGES = ("/", "/actuator", "/api-docs", CONSOLE, "/docs", "/openapi.json")
 
 Upstream = Literal["patient-service", "appointment-service", "auth-service", "billing-service", "analytics-service"]
 
@@ -79,5 +80,13 @@ class RouteTable:
 
     def is_own(self, path: bytes) -> bool:
         """Whether the gateway answers this page itself."""
-        first = path.find(b"/", 1)
-        return (path if first < 0 else path[:first]) in self._own
+        return _first(path) in self._own
+
+    def is_shared(self, path: bytes) -> bool:
+        """Whether scripts of allowed origins may read this page of ours: not the console, which goes by a cookie."""
+        return self.is_own(path) and _first(path) != CONSOLE.encode()
+
+
+def _first(path: bytes) -> bytes:
+    end = path.find(b"/", 1)
+    return path if end < 0 else path[:end]

@@ -43,6 +43,20 @@ async def test_answers_are_readable_for_known_origins_only(edge: Edge, service: 
         assert not reply.all("access-control-allow-origin")
 
 
+@pytest.mark.contract("W08")
+async def test_documents_are_readable_for_known_origins_and_the_console_for_none(edge: Edge) -> None:
+    for path in ("/api-docs/patients", "/actuator/health", "/", "/api-docs/nothing"):
+        reply = await edge.ask("GET", path, KNOWN)
+        assert reply.one("access-control-allow-origin") == "http://localhost:3000"
+        assert "Origin" in reply.all("vary")
+        assert not (await edge.ask("GET", path, OTHER)).all("access-control-allow-origin")
+        assert (await edge.ask("OPTIONS", path, KNOWN, ASKS)).status == 204
+        assert (await edge.ask("OPTIONS", path, OTHER, ASKS)).status == 403
+    for path in ("/console", "/console/login"):
+        assert not (await edge.ask("GET", path, KNOWN)).all("access-control-allow-origin")
+        assert (await edge.ask("OPTIONS", path, KNOWN, ASKS)).status == 405
+
+
 async def test_origins_are_configurable(service: Service) -> None:
     async with running(service, CORS_ALLOWED_ORIGINS="https://a.example, https://b.example") as edge:
         for origin, status in (("https://b.example", 204), ("http://localhost:3000", 403)):

@@ -55,8 +55,11 @@ async def test_the_limit_is_told_in_both_ways(service: Service) -> None:
             assert reply.one("ratelimit-policy") == '"patients";q=42;w=2'
             assert reply.one("ratelimit") == f'"patients";r={left};t=1'
             assert not reply.all("retry-after")
-        for path in ("/nowhere", "/api/patients"):
-            assert (await edge.ask("GET", path)).one("x-ratelimit-limit") == "100"
+        for path in ("/nowhere", "/api/patients", "/", "/api-docs/nothing", "/console"):
+            reply = await edge.ask("GET", path)
+            assert reply.one("x-ratelimit-limit") == "100", path
+            assert reply.one("ratelimit").startswith('"default";r=')
+        assert not (await edge.ask("GET", "/actuator/health")).all("x-ratelimit-limit")  # it counts against nobody
 
 
 async def test_hop_by_hop_fields_stay_behind(edge: Edge, service: Service, bearer: str) -> None:
