@@ -31,7 +31,7 @@ async def test_a_patient_shows_beside_its_appointments_and_follows_its_updates(c
 
 @pytest.mark.contract("D03", "Q14", "Q15")
 async def test_late_and_repeated_events_change_nothing(client, body, patients, database_url) -> None:
-    patient, witness = uuid.uuid4(), uuid.uuid4()
+    patient = uuid.uuid4()
     newest = await patients.tell("patient.updated", patient, 5, "Fifth")
     for version in (1, 3, 4):
         await patients.tell("patient.updated", patient, version, "Older")
@@ -39,26 +39,51 @@ async def test_late_and_repeated_events_change_nothing(client, body, patients, d
     assert newest is not None
     await patients.raw("patient.updated", patient, newest)
     await patients.raw("patient.updated", patient, newest)
-    await _known(database_url, witness, patients)
+    await _known(database_url, patients)
     rows = await _rows(database_url, patient)
     assert [(row["name"], row["version"]) for row in rows] == [("Fifth", 5)]
 
 
 @pytest.mark.contract("D06", "D17")
 async def test_a_deleted_patient_leaves_a_tombstone_and_stays_away(client, body, patients, database_url) -> None:
-    patient, witness = uuid.uuid4(), uuid.uuid4()
+    patient = uuid.uuid4()
     path = (await client.post("/appointments", json=body(patient))).headers["Location"]
     await patients.tell("patient.created", patient, 1)
     await patients.delete(patient, 2)
     await patients.tell("patient.updated", patient, 9, "Back Again")
     await patients.send("patient.created", patient, None)
-    await _known(database_url, witness, patients)
+    await _known(database_url, patients)
     row = (await _rows(database_url, patient))[0]
     assert row["deleted_at"] is not None
     assert [row[name] for name in ("name", "name_key", "email", "phone", "address")] == [None] * 5
     assert (await client.get(path)).json()["patient"] is None
     again = await client.post("/appointments", json=body(patient))
     assert again.status_code == 409
+
+
+@pytest.mark.contract("D06", "D03", "D17")
+async def test_a_deletion_that_comes_before_everything_else_wins(client, body, patients, database_url) -> None:
+    patient = uuid.uuid4()
+    await patients.delete(patient, 3)
+    await eventually(lambda: _rows(database_url, patient), within=20)
+    await patients.tell("patient.created", patient, 1, "Never Shown")
+    await patients.tell("patient.updated", patient, 9, "Never Shown")
+    await patients.delete(patient, 3)
+    await _known(database_url, patients)
+    [row] = await _rows(database_url, patient)
+    assert (row["name"], row["version"]) == (None, 3)
+    assert (await client.post("/appointments", json=body(patient))).status_code == 409
+
+
+@pytest.mark.contract("D03", "Q14")
+async def test_an_update_that_overtakes_its_creation_is_shown_and_stays(client, body, patients, database_url) -> None:
+    patient = uuid.uuid4()
+    path = (await client.post("/appointments", json=body(patient))).headers["Location"]
+    await patients.tell("patient.updated", patient, 2, "Jane Doe")
+    await eventually(lambda: _rows(database_url, patient), within=20)
+    await patients.tell("patient.created", patient, 1, "John Doe")
+    await _known(database_url, patients)
+    assert (await client.get(path)).json()["patientName"] == "Jane Doe"
 
 
 @pytest.mark.contract("E05", "D03")
@@ -89,7 +114,7 @@ async def test_two_replicas_share_the_work_and_the_invalidation(client, body, pa
         assert len(await _rows(database_url, *people)) == 12
 
 
-async def _known(database_url: str, witness: uuid.UUID, patients) -> None:
+async def _known(database_url: str, patients) -> None:
     """Everything sent before has been handled: one witness in each partition came after it."""
     witnesses = [uuid.uuid4() for _ in range(24)]
     for topic in ("patient.created", "patient.updated", "patient.deleted"):
