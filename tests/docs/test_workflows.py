@@ -1,5 +1,6 @@
 """GitHub's workflows: valid by their schemas, on make verbs that exist, for every image that the Dockerfile makes."""
 
+import os
 import re
 import subprocess
 from typing import Any
@@ -19,7 +20,7 @@ def steps(path: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.contract("X15")
 def test_workflows_are_valid_by_their_schemas() -> None:
-    check = ["uv", "tool", "run", "--from", "check-jsonschema==0.39.0", "check-jsonschema"]
+    check = [os.environ.get("UV", "uv"), "tool", "run", "--from", "check-jsonschema==0.39.0", "check-jsonschema"]
     for schema, files in (
         ("vendor.github-workflows", [str(path) for path in WORKFLOWS]),
         ("vendor.dependabot", [str(ROOT / ".github" / "dependabot.yml")]),

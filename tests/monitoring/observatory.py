@@ -119,7 +119,7 @@ class Observatory:
         self._directory = directory
         self.exporters = {"redis": self._redis(), "postgres": self._postgres(), "node": self._node()}
         self.alertmanager = self._program(
-            "prometheus-alertmanager",
+            "alertmanager",
             "/-/ready",
             f"--config.file={MONITORING / 'alertmanager.yml'}",
             "--web.listen-address=127.0.0.1:{port}",
