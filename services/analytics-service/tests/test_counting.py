@@ -1,8 +1,14 @@
 """Every event is counted once, whatever Kafka repeats, and nobody's name is kept."""
 
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+
 import asyncpg
 import pytest
-from chassis.testing import eventually, token
+from analytics_service.main import create_app
+from chassis.testing import eventually, serve, token
+from structlog.testing import capture_logs
 
 
 @pytest.mark.contract("N01", "N03", "N04")
@@ -23,6 +29,22 @@ async def test_events_of_every_topic_move_their_counts(client, events, by_type) 
     assert summary.keys() == {"total", "byType", "byDay"}
     assert summary["total"] == sum(summary["byType"].values())
     assert sum(sum(day["counts"].values()) for day in summary["byDay"]) == summary["total"]
+
+
+@pytest.mark.contract("N01")
+async def test_an_event_counts_on_the_day_in_utc_on_which_it_happened(client, events) -> None:
+    day = datetime.now(UTC).date() - timedelta(days=5)
+    for moment in ("23:30:00-05:00", "00:30:00+05:00", "12:00:00Z"):
+        envelope = {"eventId": str(uuid.uuid4()), "type": "appointment.cancelled", "occurredAt": f"{day}T{moment}"}
+        await events.send("appointment.cancelled", value=json.dumps(envelope | {"data": {}}).encode())
+
+    async def counted() -> bool:
+        days = (await client.get("/analytics/summary")).json()["byDay"]
+        assert [each["day"] for each in days] == sorted(each["day"] for each in days)
+        counts = {each["day"]: each["counts"].get("appointment.cancelled") for each in days}
+        return [counts.get(str(day + timedelta(days=number))) for number in (-1, 0, 1)] == [1, 1, 1]
+
+    await eventually(counted, within=20)
 
 
 @pytest.mark.contract("Q15", "E11")
@@ -62,6 +84,21 @@ async def test_recent_events_name_ids_and_nobody(client, events, database_url) -
     user = {"Authorization": f"Bearer {token('USER')}"}
     assert (await client.get("/analytics/summary", headers=user)).status_code == 403
     assert (await client.get("/analytics/summary", headers={"Authorization": ""})).status_code == 401
+
+
+@pytest.mark.contract("N02")
+async def test_the_log_sink_tells_each_event_by_id_and_type(settings, events) -> None:
+    only_log = settings.model_copy(update={"analytics_sinks": frozenset({"log"})})
+    with capture_logs() as lines:
+        async with serve(create_app(only_log)):
+            sent = [json.loads(await events.send("patient.updated"))["eventId"] for _ in range(3)]
+
+            def told() -> bool:
+                return {line["event_id"] for line in lines if line["event"] == "event"} >= set(sent)
+
+            await eventually(told, within=20)
+    assert {line["type"] for line in lines if line.get("event_id") in sent} == {"patient.updated"}
+    assert "anary" not in str(lines)
 
 
 @pytest.mark.contract("N05")

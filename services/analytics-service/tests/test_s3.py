@@ -1,12 +1,14 @@
 """The S3 sink keeps every event, over a restart of the S3 server and of the service."""
 
 import json
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiobotocore.session import get_session
 from analytics_service.main import create_app
+from analytics_service.s3 import S3Sink
 from analytics_service.settings import Settings
 from chassis.testing import eventually, serve
 
@@ -76,3 +78,19 @@ async def test_events_reach_s3_exactly_once_over_restarts(to_s3, stored, events,
         await eventually(all_there, within=30)
     kept = await stored()
     assert [kept.count(event_id) for event_id in sent] == [1] * 10
+
+
+@pytest.mark.contract("N02")
+async def test_a_batch_that_comes_again_and_longer_overwrites_itself(to_s3, stored, s3) -> None:
+    """The process may die after the object was put and before its events were noted as delivered."""
+    batch = [
+        {"eventId": str(uuid.uuid4()), "type": "patient.created", "occurredAt": f"{day}T12:00:00Z", "subjectId": "1"}
+        for day in ("2026-01-01", "2026-01-02", "2026-01-01", "2026-01-02", "2026-01-03")
+    ]
+    sink = S3Sink(to_s3)
+    await sink.open()
+    for known in (3, 3, 5):
+        await sink.deliver(batch[:known])
+    await sink.close()
+    kept = await stored()
+    assert [kept.count(event["eventId"]) for event in batch] == [1] * 5
