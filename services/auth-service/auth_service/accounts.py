@@ -31,8 +31,7 @@ class Accounts:
     async def start(self) -> None:
         """Makes what is missing."""
         for admin in self._wanted():
-            async with self._database.transaction() as tx:
-                await service.ensure_user(tx, self._passwords, admin)
+            await service.ensure_user(self._database, self._passwords, admin)
 
     def _wanted(self) -> Iterator[UserCreate]:
         settings = self._settings

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from chassis import outbox, telemetry
 from chassis.auth import LIFETIME, TokenIssuer
 from chassis.db import Database, Reader, Statement, Transaction
-from chassis.errors import Unauthenticated
+from chassis.errors import Conflict, Unauthenticated
 from chassis.events import Event
 from chassis.ids import new_id
 from chassis.text import sort_key
@@ -53,10 +53,16 @@ async def register(tx: Transaction, new: UserCreate, hashed: str) -> UserRead:
     return UserRead(**user)
 
 
-async def ensure_user(tx: Transaction, passwords: Passwords, new: UserCreate) -> None:
+async def ensure_user(database: Database, passwords: Passwords, new: UserCreate) -> None:
     """Makes a user that configuration or demo data ask for; leaves one that exists as it is."""
-    if await queries.user_of(tx, new.email) is None:
-        await register(tx, new, await passwords.hash(new.password))
+    if await queries.user_of(database, new.email) is not None:
+        return
+    hashed = await passwords.hash(new.password)
+    try:
+        async with database.transaction() as tx:
+            await register(tx, new, hashed)
+    except Conflict:
+        log.info("another replica has made the user")
 
 
 async def me(reads: Reader, email: str) -> UserRead:
