@@ -123,8 +123,8 @@ class Cache:
         """
         if self._on:
             EVICTIONS.labels(cache).inc()
-            marker = self._redis.command("SET", f"{cache}:{key}:evicted", secrets.token_hex(8), "PX", MARKER_MS)
-            await asyncio.gather(marker, self._redis.command("DEL", f"{cache}:{key}"))
+            marker = self._must("SET", f"{cache}:{key}:evicted", secrets.token_hex(8), "PX", MARKER_MS)
+            await asyncio.gather(marker, self._must("DEL", f"{cache}:{key}"))
 
     async def bump(self, cache: str) -> None:
         """Makes every list of a cache invalid.
@@ -134,7 +134,15 @@ class Cache:
         """
         if self._on:
             EVICTIONS.labels(cache).inc()
-            await self._redis.command("SET", f"{cache}:generation", secrets.token_hex(8), "PX", GENERATION_MS)
+            await self._must("SET", f"{cache}:generation", secrets.token_hex(8), "PX", GENERATION_MS)
+
+    async def _must(self, *words: bytes | str | int) -> None:
+        """A refusal (a replica, no memory left, a failed disk) is Redis's trouble as much as silence is."""
+        try:
+            await self._redis.command(*words)
+        except hiredis.ReplyError as error:
+            log.warning("redis refused a command", code=str(error).partition(" ")[0])
+            raise Unavailable("redis") from None
 
     async def _try(self, *words: bytes | str | int) -> Any:
         """The reply; None when Redis is down, slow, or answers nonsense."""
