@@ -1,9 +1,13 @@
 """What the running platform measures, read as Prometheus reads it; and the work that gives it something to measure."""
 
+import random
+import socket
+import string
 import time
 import uuid
 from dataclasses import dataclass
 
+import grpc
 import httpx2 as httpx
 from hpctl.layout import SERVICES, Layout
 from prometheus_client.parser import text_string_to_metric_families
@@ -72,3 +76,29 @@ def work(stack: Stack, client: httpx.Client, reads: int = 3) -> None:
     with httpx.Client(base_url=stack.gateway) as anonymous:
         for _ in range(12):
             anonymous.get("/auth/me")
+
+
+def strange_requests(stack: Stack, count: int = 30) -> set[str]:
+    """What nobody should send: methods, paths, hosts and calls that are made up; the words that were in them."""
+    layout = Layout(stack.offset)
+    words = {"".join(random.choices(string.ascii_uppercase, k=12)) for _ in range(count)}
+    lines = {"GET /{0} HTTP/1.1", "GET /api/patients/{0}?{0}={0} HTTP/1.1", "POST /auth/{0} HTTP/1.1"}
+    lines |= {
+        f"{{0}} {path} HTTP/1.1" for path in ("/api/patients", "/api-docs", "/nowhere", "/patients", "/auth/login")
+    }
+    lines |= {f"PROPFIND {path} HTTP/1.1" for path in ("/api/patients", "/patients", "/actuator/health")}
+    for service in SERVICES:
+        for word in words:
+            for line in lines:
+                _send(layout.port(service.port), f"{line.format(word)}\r\nHost: {word}\r\nConnection: close\r\n\r\n")
+    with grpc.insecure_channel(f"127.0.0.1:{layout.port('BILLING_SERVICE_GRPC_PORT')}") as channel:
+        for word in words:
+            call = channel.unary_unary(f"/billing.BillingService/{word}").future(b"", timeout=10)
+            assert call.exception() is not None
+    return words
+
+
+def _send(port: int, request: str) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request.encode())
+        assert connection.recv(12).startswith(b"HTTP/1.1 ")

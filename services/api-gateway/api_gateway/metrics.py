@@ -12,7 +12,9 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from api_gateway.pool import POOLS
+from api_gateway.routes import METHODS
 
+COUNTED = frozenset(method.encode() for method in METHODS)
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -29,8 +31,8 @@ class RouteStats:
         self.seconds = 0.0
 
     def count(self, method: bytes, status: int, seconds: float) -> None:
-        """One exchange ended; status 499: the client did not wait."""
-        self.answers[method, status] += 1
+        """One exchange ended; status 499: the client did not wait. A method that a client made up is `other`."""
+        self.answers[method if method in COUNTED else b"other", status] += 1
         self.buckets[bisect_left(BUCKETS, seconds)] += 1
         self.seconds += seconds
 

@@ -19,6 +19,9 @@ from chassis.http import BODY_LIMIT, problem_response
 
 log = telemetry.logger(__name__)
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that are counted by their names."""
+
 QUIET = ("/actuator/",)
 """Paths whose successful answers leave no access line: probes would drown the rest."""
 
@@ -55,7 +58,10 @@ class Draining:
 
 
 Observe = Callable[[str, str, int, float], None]
-"""Told of every request: method, route template ("none" when no route matched), status, seconds."""
+"""Told of every request: method (`other`: none of METHODS), route template, status, seconds.
+
+Where no route matched the method is `any` and the template `none`.
+"""
 
 
 class Edge:
@@ -205,7 +211,8 @@ class _Exchange:
         route = self._scope.get("route")
         template = getattr(route, "path", "none")
         method = "HEAD" if self._head else self._scope["method"]
-        observe(method if template != "none" else "any", template, self._status, seconds)
+        counted = method if method in METHODS else "other"
+        observe(counted if template != "none" else "any", template, self._status, seconds)
         telemetry.access(method, template, self._status, seconds)
         if tracing.on() and self._ids.sampled:
             about = {"http.request.method": method, "http.route": template, "http.response.status_code": self._status}
