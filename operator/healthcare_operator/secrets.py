@@ -48,6 +48,8 @@ def wanted(platform: Platform) -> dict[str, dict[str, str | Make]]:
         found[platform.named("redis")] = {"password": password}
     if spec.auth.existing_secret is None:
         found[platform.named("auth")] = {"jwt-private-key": private_key}
+    if spec.auth.admin_email:
+        found[platform.named("admin")] = {"password": password}
     if spec.monitoring.mode in ("prometheus-operator", "builtin") and spec.monitoring.grafana:
         found[platform.named("grafana")] = {"username": "admin", "password": password}
     return found

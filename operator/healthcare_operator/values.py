@@ -143,8 +143,6 @@ def service(platform: Platform, name: str) -> dict[str, Any] | None:
         values["redis"] = _redis(platform)
     if name in WITH_DEMO and platform.spec.demo:
         values["env"] = {"SQL_INIT_MODE": "always", **values["env"]}
-    if name == "auth-service" and platform.spec.auth.admin_email:
-        values["env"] |= {"ADMIN_EMAIL": platform.spec.auth.admin_email}
     if name == "api-gateway":
         values |= _exposure(platform)
     return values
@@ -171,8 +169,10 @@ def _auth(platform: Platform, name: str) -> dict[str, Any]:
     keys = f"http://{platform.named('auth-service')}:{PORTS['auth-service']}/.well-known/jwks.json"
     if name != "auth-service":
         return {"jwksUrl": keys}
-    secret = platform.spec.auth.existing_secret or platform.named("auth")
-    return {"jwksUrl": keys, "existingSecret": secret}
+    spec = platform.spec.auth
+    told = {"jwksUrl": keys, "existingSecret": spec.existing_secret or platform.named("auth")}
+    admin = {"adminEmail": spec.admin_email, "adminSecret": platform.named("admin")} if spec.admin_email else {}
+    return told | admin
 
 
 def _external(platform: Platform) -> list[str]:

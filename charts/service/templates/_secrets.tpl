@@ -11,6 +11,7 @@
 {{- if and $v.auth.existingSecret (or (not $v.auth.jwksUrl) (eq .Chart.Name "auth-service")) -}}
 {{- $_ := set $found "auth" $v.auth.existingSecret -}}
 {{- end -}}
+{{- if $v.auth.adminEmail }}{{ $_ := set $found "admin" $v.auth.adminSecret }}{{ end -}}
 {{- toYaml $found -}}
 {{- end }}
 
@@ -19,7 +20,8 @@
   emptyDir: {sizeLimit: 64Mi}
 {{- range $folder, $secret := include "service.secrets" . | fromYaml }}
 - name: {{ $folder }}
-  secret: {secretName: {{ $secret | quote }}, defaultMode: 0440}
+  {{- /* An authority's Secret may hold its private key beside the certificate, as CloudNativePG's does. */}}
+  secret: {secretName: {{ $secret | quote }}, defaultMode: 0440{{ if hasSuffix "-ca" $folder }}, items: [{key: ca.crt, path: ca.crt}]{{ end }}}
 {{- end }}
 {{- end }}
 

@@ -103,6 +103,11 @@ JWT_PRIVATE_KEY_FILE: /etc/healthcare/auth/jwt-private-key
 {{- else }}
 {{- fail "auth.jwksUrl means RS256: auth-service then needs auth.existingSecret, the Secret with its jwt-private-key" }}
 {{- end }}
+{{- if .adminEmail }}
+{{- if or (not .adminSecret) (ne $.Chart.Name "auth-service") }}{{ fail "auth.adminEmail is auth-service's, and needs auth.adminSecret, the Secret with its password" }}{{ end }}
+ADMIN_EMAIL: {{ .adminEmail | quote }}
+ADMIN_PASSWORD_FILE: /etc/healthcare/admin/password
+{{- end }}
 {{- end }}
 {{- end }}
 
