@@ -80,7 +80,7 @@ protos: install ## generate gRPC code and event schemas from their sources
 dashboards: install ## generate Grafana's dashboards from monitoring/dashboards
 	@$(RUN) python -m monitoring.dashboards.generate
 
-crd: install ## generate the resource definition and the table of its fields from operator/healthcare_operator/spec.py
+crd: install ## generate the resource definition and the table of its fields from operator/healthcare_operator/spec/
 	@$(RUN) python -m healthcare_operator.crd && $(RUN) python -m healthcare_operator.reference
 
 contract: install ## rewrite the proofs in docs/contract.md from the marks on the tests

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from healthcare_operator.platform import Manifest, Ref
 from healthcare_operator.readiness import ready
-from healthcare_operator.render import DATA, INFRASTRUCTURE
+from healthcare_operator.render import DATA
 from healthcare_operator.spec import SERVICES
+from healthcare_operator.values import INFRASTRUCTURE
 
 Reason = Literal["create", "adopt", "change", "drift"]
 

@@ -25,6 +25,7 @@ from healthcare_operator.render import components
 from healthcare_operator.spec import SERVICES, Spec
 from healthcare_operator.status import Seen, status
 from healthcare_operator.upgrade import Attempt, attempt, settled
+from healthcare_operator.values import COMPONENTS
 from healthcare_operator.workqueue import Key
 
 log = structlog.get_logger()
@@ -70,7 +71,7 @@ class Reconciler:
         self._memories.pop(key, None)
         self._rendered.pop(key, None)
         self._phase(key, None)
-        for component in ("kafka", "postgres", "redis", *SERVICES, "monitoring"):
+        for component in COMPONENTS:
             try:
                 metrics.READY.remove(*key, component)
             except KeyError:

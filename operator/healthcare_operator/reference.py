@@ -24,6 +24,8 @@ def _rows(path: str, node: dict[str, Any]) -> list[str]:
         found.append(f"| `{here}` | {_type(field)} | {_default(field)} | {field['description']} |")
         if "properties" in field:
             found += _rows(here, field)
+        elif "properties" in field.get("items", {}):
+            found += _rows(f"{here}[]", field["items"])
     return found
 
 
@@ -40,6 +42,8 @@ def _default(field: dict[str, Any]) -> str:
 
 
 def _type(field: dict[str, Any]) -> str:
+    if "x-kubernetes-int-or-string" in field:
+        return "quantity"
     if "enum" in field:
         return ", ".join(map(str, field["enum"]))
     if field["type"] == "array":

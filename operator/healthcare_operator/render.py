@@ -1,19 +1,14 @@
 """A platform → its objects, component by component; pure. Kubernetes objects come from the charts and nowhere else."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
+from healthcare_operator import values
 from healthcare_operator.helm import Charts
 from healthcare_operator.platform import COMPONENT, MANAGER, PLATFORM, Manifest, Platform
-from healthcare_operator.spec import SERVICES
-from healthcare_operator.values import kafka, monitoring, postgres, redis, service
+from healthcare_operator.values import COMPONENTS
 
 DATA = frozenset({"Secret", "Cluster", "Database", "Kafka", "KafkaNodePool", "KafkaTopic"})
 """Kinds that hold data or the way to it: with `deletionPolicy: Retain` they outlive their platform."""
-
-Values = Callable[[Platform], dict[str, Any] | None]
-
-INFRASTRUCTURE: dict[str, Values] = {"kafka": kafka, "postgres": postgres, "redis": redis}
 
 
 def components(platform: Platform, charts: Charts) -> dict[str, list[Manifest]]:
@@ -22,21 +17,13 @@ def components(platform: Platform, charts: Charts) -> dict[str, list[Manifest]]:
     Raises:
         ChartError: a chart refuses what the spec leads to.
     """
-    wanted: dict[str, dict[str, Any] | None] = {name: values(platform) for name, values in INFRASTRUCTURE.items()}
-    wanted |= {name: service(platform, name) for name in SERVICES}
-    wanted["monitoring"] = monitoring(platform)
     rendered: dict[str, list[Manifest]] = {}
-    for component, values in wanted.items():
-        if values is not None:
-            found = charts.render(component, values, name=platform.name, namespace=platform.namespace)
-            found = [each for each in found if component != "monitoring" or _wanted(platform, each)]
+    for component in COMPONENTS:
+        wanted = values.of(platform, component)
+        if wanted is not None:
+            found = charts.render(component, wanted, name=platform.name, namespace=platform.namespace)
             rendered[component] = [belonging(platform, component, each) for each in found]
     return rendered
-
-
-def _wanted(platform: Platform, manifest: Manifest) -> bool:
-    """With a Prometheus that is there already, only what it reads."""
-    return platform.spec.monitoring.mode != "external" or manifest["kind"] == "PrometheusRule"
 
 
 def belonging(platform: Platform, component: str, manifest: Manifest) -> Manifest:

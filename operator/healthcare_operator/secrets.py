@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from healthcare_operator.platform import Manifest, Platform
 from healthcare_operator.render import belonging
-from healthcare_operator.values import WITH_DATABASE, database_of
+from healthcare_operator.service_values import WITH_DATABASE, database_of
 
 Make = Callable[[], str]
 

@@ -8,9 +8,9 @@ from typing import Any
 from healthcare_operator.plan import Plan
 from healthcare_operator.platform import Manifest, Platform, Ref
 from healthcare_operator.readiness import ready
+from healthcare_operator.service_values import PORTS
 from healthcare_operator.spec import SERVICES
 from healthcare_operator.upgrade import Attempt
-from healthcare_operator.values import PORTS
 
 INSTALL = {
     "kafka.strimzi.io": "helm install strimzi oci://quay.io/strimzi-helm/strimzi-kafka-operator --version 1.2.0",

@@ -31,7 +31,7 @@ EVERYTHING: Manifest = {
     "serviceMonitor": {"enabled": True},
     "database": {"existingSecret": "db", "caSecret": "db-ca", "tls": "verify-full"},
     "kafka": {"existingSecret": "kafka", "caSecret": "kafka-ca", "securityProtocol": "SASL_SSL", "username": "me"},
-    "redis": {"existingSecret": "redis", "tls": True, "caSecret": "redis-ca"},
+    "redis": {"existingSecret": "redis", "username": "us", "tls": True, "caSecret": "redis-ca"},
     "auth": {"existingSecret": "auth"},
     "nodeSelector": {"disk": "fast"},
     "tolerations": [{"key": "a", "operator": "Exists"}],
@@ -78,12 +78,17 @@ def combinations() -> list[tuple[str, Manifest]]:
     found += [("api-gateway", EXPOSED)]
     found += [(service, RS256) for service in SERVICES]
     found += [(OPERATOR, {}), (OPERATOR, {"replicas": 2, "serviceMonitor": {"enabled": True}})]
+    placed = {
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"operator": "Exists"}],
+        "imagePullSecrets": [{"name": "p"}],
+    }
     for chart, modes in (("kafka", ("builtin", "strimzi")), ("postgres", ("builtin", "cloudnative-pg"))):
-        found += [(chart, {"mode": mode, **WATCHED[chart]}) for mode in modes]
+        found += [(chart, {"mode": mode, **WATCHED[chart], **more}) for mode in modes for more in ({}, placed)]
     found += [("redis", {}), ("redis", {"existingSecret": "redis"})]
     found += [
         ("monitoring", {"mode": mode, "grafana": {"existingSecret": "g"}})
-        for mode in ("builtin", "prometheus-operator")
+        for mode in ("builtin", "prometheus-operator", "external")
     ]
     return found
 

@@ -28,18 +28,32 @@ MODES: dict[str, Values] = {
         "redis": {"host": "cache.example", "existingSecret": "redis", "tls": True, "caSecret": "authority"},
     },
 }
+PLACED: Values = {
+    "nodeSelector": {"disk": "fast"},
+    "tolerations": [{"key": "a", "operator": "Exists"}],
+    "imagePullSecrets": [{"name": "pull"}],
+}
 ROUTED: dict[str, Values] = {
     "gateway-api": {"httpRoute": {"enabled": True, "parentRefs": PARENT, "hostnames": ["care.example"]}},
     "ingress": {"ingress": {"enabled": True, "className": "any", "host": "care.example", "tlsSecret": "tls"}},
 }
 INFRASTRUCTURE: list[tuple[str, Values, set[str]]] = [
     ("kafka", {"mode": "builtin", "networkPolicy": {"enabled": True}}, {"StatefulSet", "NetworkPolicy"}),
-    ("kafka", {"mode": "strimzi", "metrics": {"enabled": True}}, {"Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser"}),
+    (
+        "kafka",
+        {"mode": "strimzi", "metrics": {"enabled": True, "labels": {"release": "ours"}}, **PLACED},
+        {"Kafka", "KafkaNodePool", "KafkaTopic", "KafkaUser", "PodMonitor"},
+    ),
     ("postgres", {"mode": "builtin", "networkPolicy": {"enabled": True}}, {"StatefulSet", "NetworkPolicy"}),
-    ("postgres", {"mode": "cloudnative-pg", "podMonitor": {"enabled": True}}, {"Cluster", "Database", "PodMonitor"}),
+    (
+        "postgres",
+        {"mode": "cloudnative-pg", "podMonitor": {"enabled": True}, **PLACED},
+        {"Cluster", "Database", "PodMonitor", "NetworkPolicy"},
+    ),
     ("redis", {"existingSecret": "redis", "networkPolicy": {"enabled": True}}, {"StatefulSet", "NetworkPolicy"}),
     ("monitoring", {"mode": "builtin"}, {"Deployment", "ConfigMap"}),
-    ("monitoring", {"mode": "prometheus-operator"}, {"Prometheus", "Alertmanager", "PrometheusRule"}),
+    ("monitoring", {"mode": "prometheus-operator", **PLACED}, {"Prometheus", "Alertmanager", "PrometheusRule"}),
+    ("monitoring", {"mode": "external", "labels": {"release": "ours"}}, {"ConfigMap", "PrometheusRule"}),
 ]
 KINDS = {  # what a mode must add, or it proves nothing
     "autoscaling": {"HorizontalPodAutoscaler", "PodDisruptionBudget"},

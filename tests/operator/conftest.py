@@ -3,12 +3,21 @@
 from collections.abc import Iterator
 
 import pytest
+from healthcare_operator import crd
 
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.standin.loop import StandIn
 from tests.operator.platforms import Platforms
 from tests.operator.pods import Pods
 from tests.operator.process import Operator
+
+
+@pytest.fixture(scope="session")
+def defined(cluster: ControlPlane) -> ControlPlane:
+    """The cluster, with the definition."""
+    cluster.apply(crd.definition())
+    cluster.established(["healthcareplatforms.healthcareplatform.io"])
+    return cluster
 
 
 @pytest.fixture(scope="session")

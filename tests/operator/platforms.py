@@ -18,6 +18,12 @@ OWNED = "deployments,statefulsets,services,configmaps,serviceaccounts,networkpol
 SAMPLES = ROOT / "k8s" / "samples"
 
 
+def resource(spec: dict[str, Any], name: str = "care") -> Manifest:
+    """A HealthcarePlatform."""
+    kind = {"apiVersion": "healthcareplatform.io/v1alpha1", "kind": "HealthcarePlatform"}
+    return {**kind, "metadata": {"name": name}, "spec": spec}
+
+
 class Platforms:
     """Applies, edits, looks and waits. Names default to `care`."""
 
@@ -26,9 +32,7 @@ class Platforms:
         self.namespace = namespace
 
     def apply(self, spec: dict[str, Any] | None = None, name: str = "care") -> None:
-        kind = {"apiVersion": "healthcareplatform.io/v1alpha1", "kind": "HealthcarePlatform"}
-        given = {**kind, "metadata": {"name": name}, "spec": BUILTIN if spec is None else spec}
-        self.cluster.apply(given, namespace=self.namespace)
+        self.cluster.apply(resource(BUILTIN if spec is None else spec, name), namespace=self.namespace)
 
     def edit(self, patch: dict[str, Any], name: str = "care") -> None:
         """A merge patch of the spec."""

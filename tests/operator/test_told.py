@@ -1,4 +1,4 @@
-"""What a spec tells the services, they understand: every sample's settings, read by each service's own settings class."""
+"""What a spec tells the services, they understand: each sample's settings, read by each service's own class."""
 
 import base64
 import importlib
@@ -67,9 +67,7 @@ def test_the_first_administrator_has_a_password_of_256_bits(tmp_path: Path) -> N
 
 def test_nobody_but_the_one_who_signs_holds_the_private_key(tmp_path: Path) -> None:
     for service in SERVICES:
-        [deployment] = [
-            each for each in components(sample("laptop"), CHARTS)[service] if each["kind"] == "Deployment"
-        ]
+        [deployment] = [each for each in components(sample("laptop"), CHARTS)[service] if each["kind"] == "Deployment"]
         assert ("care-auth" in _mounted(deployment)) == (service == "auth-service")
 
 

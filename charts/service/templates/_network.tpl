@@ -30,7 +30,13 @@ spec:
 - ports: [{port: {{ get (get $.Table.ports .to) .port }}, protocol: TCP}]
   {{- if ne .from "anywhere" }}
   from:
+    {{- if and (eq .from "prometheus") (has .from $.Values.networkPolicy.external) }}
+    {{- /* prometheus-operator labels the pods of every Prometheus that it runs. */}}
+    - namespaceSelector: {}
+      podSelector: {matchLabels: {app.kubernetes.io/name: prometheus}}
+    {{- else }}
     {{- include "service.network.peer" (dict "Values" $.Values "component" .from) | nindent 4 }}
+    {{- end }}
   {{- end }}
 {{- end }}
 {{- end }}

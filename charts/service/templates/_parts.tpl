@@ -79,13 +79,22 @@ tolerations:
       requests: {storage: {{ .storage.size }}}
 {{- end }}
 
-{{/* The component's rows of connections.yaml. */}}
+{{/* What the rows of connections.yaml are read with. */}}
+{{- define "part.connections" -}}
+{{- $_ := set .into "Values" (dict "partOf" .root.Values.partOf "auth" dict "networkPolicy" (dict "external" (.root.Values.networkPolicy.external | default list))) -}}
+{{- $_ := set .into "Table" (.root.Subcharts.service.Files.Get "connections.yaml" | fromYaml) -}}
+{{- $_ := set .into "component" (include "part.component" .) -}}
+{{- end }}
+
+{{/*
+The component's rows of connections.yaml. `pods` selects pods that another operator makes: what those reach (the API
+server, each other) is their operator's to know, so that only the way in is fenced; `more` are further ways in.
+*/}}
 {{- define "part.networkpolicy" -}}
 {{- $root := .root -}}
 {{- if $root.Values.networkPolicy.enabled }}
-{{- $values := dict "partOf" $root.Values.partOf "auth" dict "networkPolicy" (dict "external" list) -}}
-{{- $table := $root.Subcharts.service.Files.Get "connections.yaml" | fromYaml -}}
-{{- $context := dict "Values" $values "Table" $table "component" (include "part.component" .) }}
+{{- $context := dict -}}
+{{- include "part.connections" (merge (dict "into" $context) .) }}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -93,12 +102,29 @@ metadata:
 spec:
   podSelector:
     matchLabels:
-      {{- include "part.selector" . | nindent 6 }}
-  policyTypes: [Ingress, Egress]
+      {{- .pods | default (include "part.selector" .) | nindent 6 }}
+  policyTypes: [Ingress{{ if not .pods }}, Egress{{ end }}]
   ingress:
     {{- include "service.network.ingress" $context | nindent 4 }}
+    {{- with .more }}
+    {{- . | nindent 4 }}
+    {{- end }}
+  {{- if not .pods }}
   egress:
     - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
     {{- include "service.network.egress" $context | nindent 4 }}
+  {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* A PodMonitor's head: `watch` has further labels, by which a Prometheus may select. */}}
+{{- define "part.podmonitor" -}}
+{{- $labels := include "part.labels" . | fromYaml -}}
+apiVersion: monitoring.coreos.com/v1
+kind: PodMonitor
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- merge (deepCopy (.watch.labels | default dict)) $labels | toYaml | nindent 4 }}
 {{- end }}

@@ -76,6 +76,7 @@ KAFKA_CA_FILE: /etc/healthcare/kafka-ca/ca.crt
 {{- with .Values.redis }}{{ if .enabled }}
 REDIS_HOST: {{ .host | quote }}
 REDIS_PORT: {{ .port }}
+REDIS_USERNAME: {{ .username | quote }}
 {{- if .existingSecret }}
 REDIS_PASSWORD_FILE: /etc/healthcare/redis/password
 {{- end }}

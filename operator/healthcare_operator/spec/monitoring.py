@@ -1,0 +1,45 @@
+"""Metrics, alerts and dashboards."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from healthcare_operator.spec.fields import (
+    FIXED_VOLUME,
+    Label,
+    Part,
+    SecretName,
+    Storage,
+    Values,
+    overrides,
+    rule,
+    ruled,
+)
+
+
+class Monitoring(Part):
+    """Metrics, alerts and dashboards."""
+
+    model_config = ruled(rule(FIXED_VOLUME, "the volume of the built-in Prometheus cannot be changed"))
+    mode: Literal["prometheus-operator", "builtin", "external", "disabled"] = Field(
+        "prometheus-operator",
+        description=(
+            "Who watches. prometheus-operator: a Prometheus and an Alertmanager of its own by that operator. builtin:"
+            " the same without an operator. external: monitors, rules and dashboards only, for a Prometheus and a"
+            " Grafana that are there. disabled: nothing."
+        ),
+    )
+    grafana: bool = Field(True, description="Whether Grafana comes along; in mode external its dashboards only.")
+    retention: Annotated[str, Field(max_length=8, pattern=r"^[1-9][0-9]*(h|d|w)$")] = Field(
+        "15d", description="How long Prometheus keeps metrics, such as 12h, 15d or 4w."
+    )
+    storage: Storage = Field(default_factory=Storage, description="The volume of Prometheus.")
+    alertmanager_secret: SecretName | None = Field(
+        None,
+        description="A Secret whose key `alertmanager.yaml` says whom alerts are sent to. Without it: nobody.",
+    )
+    labels: dict[str, Label] = Field(
+        default_factory=dict,
+        description="Further labels of monitors and rules, where a Prometheus selects by them: release: prometheus.",
+    )
+    values: Values = overrides()
