@@ -49,6 +49,7 @@ def _version() -> Schema:
         images=_texts("The images that are being tried or run, by service."),
         lastSuccessfulImages=_texts("The images that were all ready last, by service: a rollback returns to them."),
         failedImages=_texts("The images that were given up, by service; another attempt needs others."),
+        failure=_text("Why those did not come up, as the kubelet said it."),
         since=_text("When the present attempt began, in seconds of Unix time."),
     )
 

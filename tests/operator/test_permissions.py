@@ -7,16 +7,14 @@ import pytest
 from tests.cluster import audit, charts
 from tests.cluster.audit import Right
 from tests.cluster.controlplane import eventually
-from tests.operator.platforms import Platforms
+from tests.operator.platforms import BUILTIN, Platforms
 from tests.operator.process import Operator
 
 EVERY_KIND: dict[str, Any] = {
-    "exposure": {"mode": "gateway-api", "gateways": ["edge"]},
+    "exposure": {"mode": "gateway-api", "gateways": [{"name": "edge"}]},
     "services": {"api-gateway": {"autoscaling": {"enabled": True}}, "billing-service": {"replicas": 2}},
 }
 OTHER_KINDS: dict[str, Any] = {
-    "kafka": {"mode": "builtin"},
-    "postgres": {"mode": "builtin"},
     "monitoring": {"mode": "builtin"},
     "exposure": {"mode": "ingress", "host": "care.example"},
     "networkPolicies": False,
@@ -45,6 +43,9 @@ def tour(platforms: Platforms) -> Platforms:
     platforms.kubectl("create", "secret", "generic", "signing", "--from-literal=jwt-private-key=x")
     platforms.apply(EVERY_KIND)
     platforms.ready()
+    platforms.apply({**BUILTIN, "deletionPolicy": "Delete"}, name="other")  # Kafka and PostgreSQL keep their mode
+    platforms.ready("other")
+    platforms.kubectl("delete", "hcp", "other", "--timeout=20s")
     for spec in (OTHER_KINDS, ALMOST_NOTHING):
         platforms.edit(spec)
         platforms.ready()

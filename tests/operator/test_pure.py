@@ -1,11 +1,12 @@
 """What a spec leads to, without any cluster: render, plan, upgrade, validation."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
-from healthcare_operator import plan, secrets, validation
+from healthcare_operator import crd, plan, secrets, validation
 from healthcare_operator.apply import without
 from healthcare_operator.helm import ChartError, Charts
 from healthcare_operator.plan import Applied, digest, project
@@ -193,6 +194,28 @@ def test_the_time_of_a_condition_moves_only_with_its_status() -> None:
     second = status(seen, first, "2026-01-02T03:05:05Z")
     assert first == second
     assert {each["type"]: each["status"] for each in first["conditions"]} == {"Stalled": "True", "Ready": "False"}
+
+
+@pytest.mark.parametrize("fault", [None, "It cannot work."])
+def test_a_status_has_no_field_that_its_schema_does_not_know(fault: str | None) -> None:
+    """The API server would drop it without a word, and the next pass would not find it."""
+    given_up = Attempt({"a": "a:1"}, {"a": "a:2"}, 1.0, {"a": "a:2"}, "it would not start")
+    wanted = components(platform(), CHARTS)
+    refs = [Ref.of(each) for found in wanted.values() for each in found]
+    told = status(Seen(platform(), wanted, attempt=given_up, inventory=refs, fault=fault), {}, NOW)
+    assert told["inventory"]
+    assert told["history"]
+    assert not list(_unknown("status", told, crd.schema()["properties"]["status"]))
+
+
+def _unknown(path: str, value: Any, schema: dict[str, Any]) -> Iterator[str]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _unknown(f"{path}[]", each, schema["items"])
+    elif isinstance(value, dict) and "properties" in schema:
+        for key, each in value.items():
+            known = schema["properties"].get(key)
+            yield from [f"{path}.{key}"] if known is None else _unknown(f"{path}.{key}", each, known)
 
 
 async def test_a_platform_is_worked_on_by_one_worker_and_wishes_are_joined() -> None:
