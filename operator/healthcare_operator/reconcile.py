@@ -80,12 +80,14 @@ class Reconciler:
 
     async def _pass(self, key: Key, found: Manifest) -> float:
         meta, before = found["metadata"], found.get("status") or {}
+        kept, held = _inventory(before, key[0]), Attempt.read(before.get("version", {}))
         try:
             spec = Spec.model_validate(found.get("spec") or {})
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
             nothing = Platform(key[1], key[0], meta["uid"], meta["generation"], Spec())
-            return await self._tell(found, Seen(nothing, fault=f"spec.{where}: {error.errors()[0]['msg']}."), before)
+            said = f"spec.{where}: {error.errors()[0]['msg']}."
+            return await self._tell(found, Seen(nothing, attempt=held, inventory=kept, fault=said), before)
         platform = Platform(key[1], key[0], meta["uid"], meta["generation"], spec)
         fault = validation.fault(platform, await self._secrets(platform))
         if fault is None and not spec.suspend:
@@ -93,8 +95,6 @@ class Reconciler:
                 return await self._work(found, platform, before)
             except ChartError as error:
                 fault = f"{error}."
-        kept = _inventory(before, key[0])
-        held = Attempt.read(before.get("version", {}))
         return await self._tell(found, Seen(platform, attempt=held, inventory=kept, fault=fault), before)
 
     async def _work(self, found: Manifest, platform: Platform, before: dict[str, Any]) -> float:
