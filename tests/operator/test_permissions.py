@@ -16,7 +16,7 @@ EVERY_KIND: dict[str, Any] = {
 }
 OTHER_KINDS: dict[str, Any] = {
     "monitoring": {"mode": "builtin"},
-    "exposure": {"mode": "ingress", "host": "care.example"},
+    "exposure": {"mode": "ingress", "gateways": [], "host": "care.example"},
     "networkPolicies": False,
     "services": {"api-gateway": {"autoscaling": {"enabled": False}}, "billing-service": {"replicas": 1}},
 }
