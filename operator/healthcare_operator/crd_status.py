@@ -10,7 +10,9 @@ def _text(description: str, **more: Any) -> Schema:
 
 
 def _texts(description: str) -> Schema:
-    return {"type": "object", "description": description, "additionalProperties": {"type": "string"}}
+    """Written as a whole: merged key by key, a map that loses its last key becomes null, which no schema takes."""
+    map_of_text = {"type": "object", "additionalProperties": {"type": "string"}, "x-kubernetes-map-type": "atomic"}
+    return {**map_of_text, "description": description}
 
 
 def _object(description: str, **properties: Schema) -> Schema:
