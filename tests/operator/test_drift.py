@@ -13,7 +13,7 @@ from tests.operator.platforms import Platforms
 # Strimzi's and prometheus-operator's resources, built-in servers and every way in: what one spec can lead to.
 SPEC: dict[str, Any] = {
     "postgres": {"mode": "builtin"},
-    "exposure": {"mode": "gateway-api", "gateways": ["edge"]},
+    "exposure": {"mode": "gateway-api", "gateways": [{"name": "edge"}]},
     "services": {"api-gateway": {"autoscaling": {"enabled": True}}, "billing-service": {"replicas": 2}},
 }
 COMPONENT = "healthcareplatform.io/component"
