@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from api_gateway.console.testing import LIMITS, Platform
 from api_gateway.testing import Edge, Service, running
 from chassis.testing import token
 
@@ -19,7 +20,23 @@ async def service() -> AsyncIterator[Service]:
 @pytest.fixture
 async def edge(service: Service) -> AsyncIterator[Edge]:
     """A gateway with limits out of the way."""
-    async with running(service, RATE_LIMITS="default=10000/10000,auth=10000/10000") as edge:
+    async with running(service, **LIMITS) as edge:
+        yield edge
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[Platform]:
+    """What the console asks."""
+    platform = Platform()
+    await platform.start()
+    yield platform
+    await platform.stop()
+
+
+@pytest.fixture
+async def gate(platform: Platform) -> AsyncIterator[Edge]:
+    """The gateway before it."""
+    async with running(platform, **LIMITS) as edge:
         yield edge
 
 

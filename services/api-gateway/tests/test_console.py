@@ -1,71 +1,24 @@
 """The console's door: who gets in, what a form has to carry, and what every answer says to the browser."""
 
-import json
 import re
-from collections.abc import AsyncIterator
+import time
 
-import pytest
-from api_gateway.testing import Edge, Reply, Seen, Service, running
+from api_gateway.console.testing import FORM, LIMITS, Platform, cookie, log_in, proofs, session
+from api_gateway.testing import Edge, running
 from chassis.testing import token
 
-LIMITS = {"RATE_LIMITS": "default=10000/10000,auth=10000/10000"}
-FORM = "Content-Type: application/x-www-form-urlencoded"
-
-
-class Platform(Service):
-    """Every service: it logs people in by their address, and says what it was asked to do with dead letters."""
-
-    def __init__(self) -> None:
-        super().__init__(answer=self.reply)
-
-    async def reply(self, seen: Seen, writer) -> None:
-        status, body = 404, {}
-        if seen.target == "/auth/login":
-            role = json.loads(seen.body)["email"].partition("@")[0].upper()
-            status, body = (200, {"token": token(role)}) if role in {"ADMIN", "USER"} else (401, {})
-        elif seen.target in {"/ops/replay", "/ops/discard"}:
-            status, body = 200, {"replayed": 3, "discarded": 3}
-        content = json.dumps(body).encode()
-        writer.write(b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%b" % (status, len(content), content))
-
-    def asked(self, target: str) -> list[Seen]:
-        return [seen for seen in self.seen if seen.target == target]
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[Platform]:
-    platform = Platform()
-    await platform.start()
-    yield platform
-    await platform.stop()
-
-
-@pytest.fixture
-async def gate(platform: Platform) -> AsyncIterator[Edge]:
-    async with running(platform, **LIMITS) as edge:
-        yield edge
-
-
-def cookie(reply: Reply, name: str) -> str:
-    return next(value for value in reply.all("set-cookie") if value.startswith(f"{name}="))
-
-
-async def log_in(gate: Edge, email: str, *lines: str, csrf: str | None = None) -> Reply:
-    door = await gate.ask("GET", "/console/login", *lines)
-    visitor = cookie(door, "console_visitor").partition(";")[0]
-    found = re.search(r'name="csrf" value="([0-9a-f]+)"', door.body.decode())
-    assert found
-    body = f"csrf={found[1] if csrf is None else csrf}&email={email}&password=x".encode()
-    return await gate.ask("POST", "/console/login", FORM, f"Cookie: {visitor}", *lines, body=body)
-
-
-async def session(gate: Edge) -> str:
-    return cookie(await log_in(gate, "admin@x"), "console_session").partition(";")[0]
-
-
-def proofs(page: Reply) -> dict[str, str]:
-    found = re.findall(r'action="([^"]+)">\s*<input type="hidden" name="csrf" value="([0-9a-f]+)"', page.body.decode())
-    return dict(found)
+AWAY = (
+    "https://evil.example",
+    "//evil.example",
+    "/console//evil.example",
+    "/console/../auth",
+    "/console/%2e%2e/auth",
+    "/api/patients",
+    "/console@evil.example",
+    "/console/%0d%0aX-Evil:1",
+    "/consoles",
+    "/console/a%3Fb=%22%3E",
+)
 
 
 async def test_an_admin_gets_a_cookie_that_scripts_and_other_sites_cannot_use(gate: Edge, platform: Platform):
@@ -102,7 +55,8 @@ async def test_nobody_else_gets_in(gate: Edge, platform: Platform):
         assert not [value for value in reply.all("set-cookie") if value.startswith("console_session")]
     await platform.stop()
     assert (await log_in(gate, "admin@x")).status == 503
-    for value in (token("USER"), token("ADMIN", secret="another secret of at least 32 bytes"), "x", ""):
+    over = token("ADMIN", exp=int(time.time()) - 120)
+    for value in (token("USER"), token("ADMIN", secret="another secret of at least 32 bytes"), over, "x", ""):
         reply = await gate.ask("GET", "/console", f"Cookie: console_session={value}")
         assert (reply.status, reply.one("location")) == (303, "/console/login")
     bearer = await gate.ask("GET", "/console", f"Authorization: Bearer {token('ADMIN')}")
@@ -155,17 +109,6 @@ async def test_what_is_not_there_is_a_page_too(gate: Edge):
     assert (await gate.ask("GET", "/api-docs/nothing")).one("content-type") == "application/problem+json"
 
 
-async def test_an_address_cannot_add_to_what_a_service_is_asked(gate: Edge, platform: Platform):
-    held = f"Cookie: {await session(gate)}"
-    for topic in ("a%0d%0aX-Evil:%201", "a%20HTTP/1.1%0aX-Evil:1", "a?x-evil=1", "a%3fx-evil=1"):
-        await gate.ask("GET", f"/console/dead-letters/patient-service/{topic}", held)
-    asked = [seen for seen in platform.seen if seen.target.startswith("/ops/")]
-    assert not any("?" in seen.target or " " in seen.target for seen in asked)
-    assert asked
-    assert not platform.bad
-    assert not any(seen.all("x-evil") for seen in platform.seen)
-
-
 async def test_forms_are_short_and_few(platform: Platform, gate: Edge):
     assert (await gate.ask("POST", "/console/login", FORM, body=b"x" * 20_000)).status == 413
     assert (await gate.ask("POST", "/console/login", "Content-Type: text/plain", body=b"x")).status == 415
@@ -194,3 +137,31 @@ async def test_ops_and_a_switched_off_console_are_nowhere(gate: Edge, platform: 
     async with running(platform, CONSOLE_ENABLED="false", **LIMITS) as closed:
         for path in ("/console", "/console/login", "/console/static/console.css"):
             assert (await closed.ask("GET", path)).status == 404
+
+
+async def test_whoever_asked_for_a_page_gets_it_after_the_login(gate: Edge):
+    asked = "/console/dead-letters/patient-service/t.dlq/0/7"
+    door = (await gate.ask("GET", asked)).one("location")
+    assert door == f"/console/login?next={asked}"
+    page = await gate.ask("GET", door)
+    assert f'name="next" value="{asked}"'.encode() in page.body
+    assert (await log_in(gate, "admin@x", after=f"&next={asked}")).one("location") == asked
+    wrong = await log_in(gate, "stranger@x", after=f"&next={asked}")
+    assert f'name="next" value="{asked}"'.encode() in wrong.body
+
+
+async def test_after_the_login_nobody_is_sent_out_of_the_console(gate: Edge):
+    for away in AWAY:
+        reply = await log_in(gate, "admin@x", after=f"&next={away}")
+        assert reply.status == 303
+        assert re.fullmatch(r"/console(/(?!\.\.?(/|$))[\w.-]+)*", reply.one("location")), away
+        assert b"evil" not in (await gate.ask("GET", f"/console/login?next={away}")).body
+
+
+async def test_a_link_from_elsewhere_brings_no_cookie_and_asks_once_more(gate: Edge):
+    reply = await gate.ask("GET", "/console/audit", "Sec-Fetch-Site: cross-site")
+    assert reply.status == 200
+    assert b'<meta http-equiv="refresh" content="0; url=/console/audit">' in reply.body
+    assert not reply.all("set-cookie")
+    again = await gate.ask("GET", "/console/audit", "Sec-Fetch-Site: same-origin")
+    assert (again.status, again.one("location")) == (303, "/console/login?next=/console/audit")

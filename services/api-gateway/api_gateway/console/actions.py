@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 
-from chassis.errors import NotFound
+from chassis.errors import Conflict, FieldError, Invalid, NotFound
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -11,20 +11,20 @@ from api_gateway.console import render
 from api_gateway.console.calls import Silent
 from api_gateway.console.fleet import AUTH, Services
 from api_gateway.console.pages import Platform, Who
-from api_gateway.console.session import PATH, SESSION, VISITOR, forget, form, keep, may_look, proof
+from api_gateway.console.session import LOGIN, PATH, SESSION, VISITOR, forget, form, inside, keep, may_look, proof
 
-LOGIN = f"{PATH}/login"
 LOGIN_SECONDS = 8.0
 WORK_SECONDS = 25.0
 MOST = 100
+DIGITS = 19  # an offset has 63 bits
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get(LOGIN)
 async def login_form(request: Request) -> Response:
-    """The door."""
-    return _login(request)
+    """The door; `next` is the page that was asked for."""
+    return _login(request, request.query_params)
 
 
 @router.post(LOGIN)
@@ -35,12 +35,12 @@ async def login(request: Request, platform: Platform) -> Response:
     try:
         status, answer = await platform.caller(AUTH).ask("POST", "/auth/login", credentials, LOGIN_SECONDS)
     except Silent:
-        return _login(request, 503, "The auth service does not answer. Try again in a moment.")
+        return _login(request, fields, 503, "The auth service does not answer. Try again in a moment.")
     if status != 200:
-        return _login(request, 401, "The email or the password is wrong.")
+        return _login(request, fields, 401, "The email or the password is wrong.")
     if not may_look(request, answer["token"]):
-        return _login(request, 403, "This account may not use the console: it is for administrators.")
-    response = RedirectResponse(PATH, 303, render.HEADERS)
+        return _login(request, fields, 403, "This account may not use the console: it is for administrators.")
+    response = RedirectResponse(inside(fields.get("next")), 303, render.HEADERS)
     keep(request, response, SESSION, answer["token"])
     forget(response, VISITOR)
     return response
@@ -75,6 +75,8 @@ async def _work(
         raise NotFound("service")
     work = {"topic": topic} | _extent(fields)
     status, answer = await platform.caller(name, who.token).ask("POST", f"/ops/{verb}", work, WORK_SECONDS)
+    if status == 409:
+        raise Conflict(str(answer["detail"]))
     if status != 200:
         raise Silent
     address = f"{PATH}/dead-letters/{name}/{topic}?{past}={answer[past]}"
@@ -82,14 +84,22 @@ async def _work(
 
 
 def _extent(fields: Mapping[str, str]) -> dict[str, int]:
-    """How much: `count` messages, or all up to the offset `through`."""
-    count, through = fields.get("count", ""), fields.get("through", "")
-    extent = {"count": min(max(int(count), 1), MOST) if count.isdecimal() else MOST}
-    return extent | ({"through": int(through)} if through.isdecimal() else {})
+    """How much: `count` messages, or all up to the offset `through`. Invalid for what is no number: never more then."""
+    found = {name: _number(name, fields[name]) for name in ("count", "through") if name in fields}
+    if not found:
+        raise Invalid([FieldError("count", "must not be missing")])
+    return found | {"count": min(max(found.get("count", MOST), 1), MOST)}
 
 
-def _login(request: Request, status: int = 200, wrong: str = "") -> Response:
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < DIGITS):
+        raise Invalid([FieldError(name, "is not a number")])
+    return int(text)
+
+
+def _login(request: Request, asked: Mapping[str, str], status: int = 200, wrong: str = "") -> Response:
     visitor = request.cookies.get(VISITOR) or secrets.token_urlsafe(24)
-    response = render.page("login.html", status, title="Log in", wrong=wrong, csrf=proof(visitor, LOGIN))
+    values = {"wrong": wrong, "csrf": proof(visitor, LOGIN), "next": inside(asked.get("next"))}
+    response = render.page("login.html", status, title="Log in", **values)
     keep(request, response, VISITOR, visitor, 3600)
     return response

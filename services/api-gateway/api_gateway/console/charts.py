@@ -1,19 +1,27 @@
-"""Small charts as SVG, made here: no script, no inline style, colours from the style sheet by class."""
+"""Small charts as SVG, made here: no script, no inline style, colours from the style sheet by class.
 
-from collections.abc import Sequence
+The title of each is heard by those who do not see and shown by a pointer: its label and its scale, as in
+`Requests per second: now 3.1, at most 12`.
+"""
+
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
+
+from api_gateway.console.words import NOTHING, duration, rate
 
 WIDTH, HEIGHT = 300.0, 60.0
 SLOTS = 91
 
 Numbers = Sequence[float | None]
+Says = Callable[[float | None], str]
 
 
-def bars(label: str, *stacked: tuple[str, Numbers], height: float = HEIGHT) -> Markup:
+def bars(label: str, *stacked: tuple[str, Numbers], height: float = HEIGHT, says: Says = rate) -> Markup:
     """Stacked bars, newest on the right. Each layer is its class and its numbers; None is no bar."""
     layers = [(name, _last(numbers)) for name, numbers in stacked]
-    top = max((sum(column) for column in zip(*(numbers for _, numbers in layers), strict=True)), default=0.0) or 1.0
+    sums = [sum(column) for column in zip(*(numbers for _, numbers in layers), strict=True)]
+    top = max(sums, default=0.0) or 1.0
     step, drawn = WIDTH / SLOTS, ""
     floors = [0.0] * SLOTS
     for name, numbers in layers:
@@ -24,10 +32,12 @@ def bars(label: str, *stacked: tuple[str, Numbers], height: float = HEIGHT) -> M
                 path += f"M{at * step + 0.4:.1f} {height - floors[at]:.1f}v{-tall:.1f}h{step - 0.8:.1f}v{tall:.1f}z"
                 floors[at] += tall
         drawn += f'<path class="{escape(name)}" d="{path}"/>' if path else ""
-    return _framed(label, drawn, height)
+    return _framed(_title(label, sums, says), drawn, height)
 
 
-def lines(label: str, *series: tuple[str, Numbers], height: float = HEIGHT, filled: bool = False) -> Markup:
+def lines(
+    label: str, *series: tuple[str, Numbers], height: float = HEIGHT, filled: bool = False, says: Says = duration
+) -> Markup:
     """Lines, newest on the right; None interrupts a line, and `filled` shades what is below the first one."""
     top = max((number for _, numbers in series for number in numbers if number is not None), default=0.0) or 1.0
     drawn = ""
@@ -41,7 +51,12 @@ def lines(label: str, *series: tuple[str, Numbers], height: float = HEIGHT, fill
                 drawn += f'<path class="area {escape(name)}" d="M{points[0][0]:.1f} {height:g}L{path}'
                 drawn += f'L{points[-1][0]:.1f} {height:g}z"/>'
             drawn += f'<path class="line {escape(name)}" d="M{path}"/>'
-    return _framed(label, drawn, height)
+    return _framed(_title(label, series[0][1], says), drawn, height)
+
+
+def _title(label: str, numbers: Numbers, says: Says) -> str:
+    known = [number for number in numbers if number is not None]
+    return f"{label}: now {says(numbers[-1]) if numbers else NOTHING}, at most {says(max(known, default=None))}"
 
 
 def _last(numbers: Numbers) -> list[float]:
@@ -61,9 +76,9 @@ def _runs(numbers: Numbers) -> list[list[tuple[int, float]]]:
     return [run for run in runs if run]
 
 
-def _framed(label: str, drawn: str, height: float) -> Markup:
+def _framed(title: str, drawn: str, height: float) -> Markup:
     ground = f'<path class="ground" d="M0 {height - 0.5:g}H{WIDTH:g}"/>'
     return Markup(  # noqa: S704 - numbers and escaped words only
-        f'<svg class="chart" viewBox="0 0 {WIDTH:g} {height:g}" preserveAspectRatio="none" role="img"'
-        f' aria-label="{escape(label)}">{ground}{drawn}</svg>'
+        f'<svg class="chart" viewBox="0 0 {WIDTH:g} {height:g}" preserveAspectRatio="none" role="img">'
+        f"<title>{escape(title)}</title>{ground}{drawn}</svg>"
     )

@@ -14,16 +14,18 @@ from api_gateway.console.calls import Caller, Silent
 GATEWAY = "api-gateway"
 AUTH = "auth-service"
 WAITING_SECONDS = 30.0
+REFUSES = "refuses this login: JWT_SECRET is not the same everywhere"
 LATELY = 6
 """Slots that are spoken of as the last minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One service: its summary (chassis.ops), or None when it does not answer."""
+    """One service: its summary (chassis.ops), or None and why there is none."""
 
     name: str
     summary: dict[str, Any] | None
+    silence: str = "does not answer"
 
     @property
     def state(self) -> str:
@@ -134,7 +136,9 @@ class Services:
             status, summary = await self.caller(name, token).ask("GET", "/ops/summary")
         except Silent:
             return Member(name, None)
-        return Member(name, summary if status == 200 else None)
+        if status == 200:
+            return Member(name, summary)
+        return Member(name, None, REFUSES if status in {401, 403} else f"answers {status}")
 
     async def dead_letters(self, token: str) -> tuple[list[dict[str, Any]], list[str]]:
         """`[{service,topic,source,group,count}]`, and the services that did not answer."""

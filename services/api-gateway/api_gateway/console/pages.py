@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated, Any
 
 from chassis.errors import NotFound
+from chassis.ops import MOST_SHOWN
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
@@ -74,7 +75,7 @@ async def letters(
     content = await _asked(platform, who, name, f"/ops/dead-letters/{topic}")
     return shown(
         "letters.html", who, topic, "dead-letters", service=name, topic=topic, letters=content["content"],
-        replayed=replayed, discarded=discarded, proofs=_proofs(who, name, topic),
+        most=MOST_SHOWN, replayed=replayed, discarded=discarded, proofs=_proofs(who, name, topic),
     )  # fmt: skip
 
 

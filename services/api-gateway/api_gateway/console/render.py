@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from api_gateway.console import charts
-from api_gateway.console.words import FILTERS
+from api_gateway.console.words import FILTERS, number, rate
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -34,7 +34,7 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters |= FILTERS
-_templates.globals |= {"bars": charts.bars, "lines": charts.lines, "version": _VERSION}
+_templates.globals |= {"bars": charts.bars, "lines": charts.lines, "version": _VERSION, "rate": rate, "number": number}
 
 
 def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:

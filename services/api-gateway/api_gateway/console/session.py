@@ -5,6 +5,7 @@ keyed by the cookie, which nobody else knows.
 """
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -18,7 +19,9 @@ from starlette.responses import Response
 SESSION = "console_session"
 VISITOR = "console_visitor"
 PATH = "/console"
+LOGIN = f"{PATH}/login"
 LONGEST_FORM = 50
+_INSIDE = re.compile(rf"{PATH}(?:/(?!\.\.?(?:/|$))[\w.-]+)*", re.ASCII)
 
 
 class NoSession(Exception):
@@ -58,6 +61,11 @@ def may_look(request: Request, token: str) -> bool:
     """Whether the token's owner may use the console."""
     verifier: TokenVerifier = request.app.state.tokens
     return allows(request, verifier.verify(token), READ)
+
+
+def inside(path: str | None) -> str:
+    """A page of the console to go to after the login: the one that was asked for, or the overview."""
+    return path if path and _INSIDE.fullmatch(path) else PATH
 
 
 def proof(secret: str, action: str) -> str:

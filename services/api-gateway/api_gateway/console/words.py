@@ -14,6 +14,9 @@ _DURATIONS = (
     (7_200, 1 / 60, 0, "min"),
     (172_800, 1 / 3600, 0, "h"),
 )
+_CONTROLS = (*range(9), 11, 12, *range(14, 32), *range(127, 160))
+_DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_HIDDEN = {code: f"\\u{code:04x}" for code in (*_CONTROLS, *_DIRECTIONS)}
 
 
 def duration(seconds: float | None) -> str:
@@ -53,16 +56,35 @@ def moment(value: str | float | None) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def visible(text: str | None) -> str:
+    """A message's text: what a browser would not show, or would turn the other way round, is escaped."""
+    return "(null)" if text is None else text.translate(_HIDDEN).encode(errors="backslashreplace").decode()
+
+
 def pretty(text: str | None) -> str:
-    """JSON on several lines; anything else as it is."""
-    if text is None:
-        return "(null)"
+    """JSON on several lines, where that loses nothing; anything else as `visible` shows it."""
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
-        return text
+        loaded = json.loads(text or "", object_pairs_hook=_once, parse_float=_exactly, parse_constant=_exactly)
+        return visible(json.dumps(loaded, indent=2, ensure_ascii=False))
+    except (ValueError, RecursionError):
+        return visible(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. ValueError when one of its names stands there twice: only one would be shown."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name twice")
+    return found
+
+
+def _exactly(digits: str) -> float:
+    """A number. ValueError when it would be shown as another."""
+    if repr(float(digits)) != digits:
+        raise ValueError("rounded")
+    return float(digits)
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    each.__name__: each for each in (duration, rate, share, number, moment, pretty)
+    each.__name__: each for each in (duration, rate, share, number, moment, visible, pretty)
 }

@@ -7,20 +7,26 @@ const live = () => button !== null && button.getAttribute("aria-pressed") === "t
 const busy = () => document.hidden || String(document.getSelection()) !== "" || document.querySelector("main :focus") !== null;
 
 async function refresh() {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
-  if (!answer.ok) return;
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
+  if (answer.type === "opaqueredirect") return location.reload(); // nobody is logged in any more
+  if (!answer.ok) throw new Error(answer.statusText);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector("main[data-live]");
   if (fresh !== null && live() && !busy()) document.querySelector("main").replaceChildren(...fresh.childNodes);
+}
+
+function show(stale) {
+  button.classList.toggle("stale", stale);
+  button.textContent = !live() ? "Paused" : stale ? "No answer" : "Live";
 }
 
 async function tick() {
   if (live() && !busy()) {
     try {
       await refresh();
-      button.classList.remove("stale");
+      show(false);
     } catch {
-      button.classList.add("stale");
+      show(true);
     }
   }
   setTimeout(tick, EVERY);
@@ -29,9 +35,8 @@ async function tick() {
 if (button !== null && document.querySelector("main[data-live]") !== null) {
   button.hidden = false;
   button.addEventListener("click", () => {
-    const on = !live();
-    button.setAttribute("aria-pressed", String(on));
-    button.textContent = on ? "Live" : "Paused";
+    button.setAttribute("aria-pressed", String(!live()));
+    show(false);
   });
   setTimeout(tick, EVERY);
 }
