@@ -30,7 +30,7 @@ def document() -> dict[str, Any]:
                 "Delivered at least once and in order for each key. `data.version` orders the events of a subject; "
                 "readers ignore fields that they do not know, and read a null value as nothing."
             ),
-            "license": {"name": "MIT"},
+            "license": {"name": "MIT", "url": "https://opensource.org/license/mit"},
         },
         "defaultContentType": "application/json",
         "servers": {"kafka": {"host": "localhost:9094", "protocol": "kafka", "description": "KAFKA_BOOTSTRAP_SERVERS"}},

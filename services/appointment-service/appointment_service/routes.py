@@ -8,6 +8,7 @@ from chassis.cache import Cache
 from chassis.conditional import not_modified
 from chassis.db import InTransaction, Reads
 from chassis.http import JsonResponse, prefix
+from chassis.openapi import CONFLICT, CREATED
 from chassis.paging import PageRequest, Paging
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
@@ -64,7 +65,7 @@ async def read_appointment(
     return JsonResponse(body, etag=tag)
 
 
-@router.post("", status_code=201, response_model=AppointmentRead, operation_id="createAppointment")
+@router.post("", status_code=201, response_model=AppointmentRead, operation_id="createAppointment", responses=CREATED)
 async def create_appointment(
     request: Request, who: Writer, new: AppointmentCreate, cache: Cached, tx: InTransaction
 ) -> Response:
@@ -74,7 +75,7 @@ async def create_appointment(
     return JsonResponse(body, 201, etag=tag, headers={"Location": f"{prefix(request)}/appointments/{id}"})
 
 
-@router.put("/{id}", response_model=AppointmentRead, operation_id="replaceAppointment")
+@router.put("/{id}", response_model=AppointmentRead, operation_id="replaceAppointment", responses=CONFLICT)
 async def update_appointment(
     id: UUID, who: Writer, change: AppointmentUpdate, cache: Cached, tx: InTransaction, if_match: IfMatch = None
 ) -> Response:

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
+from chassis.openapi import example_page
 from healthcare_contracts.events import AppointmentData
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from appointment_service.models import Status
@@ -32,7 +33,11 @@ def _plain(text: str) -> str:
     return text
 
 
-LocalDateTime = Annotated[datetime, BeforeValidator(_date_time), AfterValidator(_local)]
+# https://spec.openapis.org/registry/format/date-time-local: a client that is told date-time would send an offset
+_DOCUMENTED = WithJsonSchema(
+    {"type": "string", "format": "date-time-local", "examples": ["2026-05-20T09:00:00"], "title": "local date-time"}
+)
+LocalDateTime = Annotated[datetime, BeforeValidator(_date_time), AfterValidator(_local), _DOCUMENTED]
 Notes = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000), AfterValidator(_plain)]
 
 
@@ -66,6 +71,28 @@ class AppointmentCreate(AppointmentUpdate):
     """A new appointment: SCHEDULED, whatever else is possible later."""
 
 
+_BOOKED: dict[str, Any] = {
+    "id": "019e3a3c-7a10-7c3e-9b1f-0c5a3f6b2d11",
+    "patientId": "123e4567-e89b-12d3-a456-426614174000",
+    "startTime": "2026-05-20T09:00:00",
+    "endTime": "2026-05-20T09:30:00",
+    "notes": "first visit",
+    "status": "SCHEDULED",
+    "version": 1,
+    "createdAt": "2026-05-19T08:30:00Z",
+    "updatedAt": "2026-05-19T08:30:00Z",
+    "patient": {
+        "patientId": "123e4567-e89b-12d3-a456-426614174000",
+        "name": "John Doe",
+        "email": "john@example.com",
+        "phone": "+1 555 0100",
+        "address": "123 Main St",
+        "updatedAt": "2026-05-19T08:29:58Z",
+    },
+    "patientName": "John Doe",
+}
+
+
 class CachedPatientRead(BaseModel):
     """What is shown of a patient; for the documents."""
 
@@ -82,12 +109,12 @@ class CachedPatientRead(BaseModel):
 class AppointmentRead(BaseModel):
     """An appointment as clients read it; for the documents."""
 
-    model_config = ConfigDict(alias_generator=to_camel)
+    model_config = ConfigDict(alias_generator=to_camel, json_schema_extra={"examples": [_BOOKED]})
 
     id: UUID
     patient_id: UUID
-    start_time: datetime
-    end_time: datetime
+    start_time: LocalDateTime
+    end_time: LocalDateTime
     notes: str | None
     status: Status
     version: int
@@ -99,6 +126,8 @@ class AppointmentRead(BaseModel):
 
 class AppointmentPage(BaseModel):
     """A page of appointments; for the documents."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [example_page(_BOOKED, "startTime,asc")]})
 
     content: list[AppointmentRead]
     page: int

@@ -1,17 +1,21 @@
 """The users' HTTP door."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from chassis.auth import Principal, Requires, allows, principal
 from chassis.db import Reads
 from chassis.errors import Forbidden
 from chassis.http import JsonResponse
+from chassis.openapi import CONFLICT, Responses
 from fastapi import APIRouter, Depends, Request, Response
 
 from auth_service import service
-from auth_service.schemas import Credentials, TokenRead, UserCreate, UserRead
+from auth_service.schemas import Credentials, KeysRead, TokenRead, UserCreate, UserRead, ValidityRead
 
 router = APIRouter(tags=["auth"])
+
+MAYBE: dict[str, Any] = {"security": [{}, {"bearer": []}]}
+FORBIDDEN: Responses = {403: {"description": "it takes an ADMIN's token: for that role, or for every registration"}}
 
 
 async def _may_register(request: Request, new: UserCreate) -> UserCreate:
@@ -24,14 +28,16 @@ async def _may_register(request: Request, new: UserCreate) -> UserCreate:
     return new
 
 
-@router.post("/auth/login", operation_id="login")
+@router.post("/auth/login", operation_id="login", responses={401: {"description": "not this email and password"}})
 async def login(request: Request, credentials: Credentials, reads: Reads) -> TokenRead:
     """A token for ten hours."""
     state = request.app.state
     return await service.log_in(reads, state.passwords, state.issuer, credentials)
 
 
-@router.post("/auth/register", status_code=201, operation_id="register")
+@router.post(
+    "/auth/register", status_code=201, operation_id="register", openapi_extra=MAYBE, responses=CONFLICT | FORBIDDEN
+)
 async def register(request: Request, new: Annotated[UserCreate, Depends(_may_register)], reads: Reads) -> UserRead:
     """A new user."""
     hashed = await request.app.state.passwords.hash(new.password)
@@ -47,12 +53,12 @@ async def me(who: Annotated[Principal, Requires()], reads: Reads) -> UserRead:
 
 @router.get("/auth/validate", operation_id="validate")
 @router.get("/validate", include_in_schema=False)
-async def validate(who: Annotated[Principal, Requires()]) -> dict[str, str | bool]:
+async def validate(who: Annotated[Principal, Requires()]) -> ValidityRead:
     """200 for a token that counts, 401 otherwise."""
-    return {"valid": True, "role": who.role}
+    return ValidityRead(valid=True, role=who.role)
 
 
-@router.get("/.well-known/jwks.json", operation_id="jwks")
+@router.get("/.well-known/jwks.json", response_model=KeysRead, operation_id="jwks")
 async def jwks(request: Request) -> Response:
     """The public keys that tokens are signed with (RFC 7517); none with HS256."""
     return JsonResponse(request.app.state.issuer.jwks, headers={"Cache-Control": "public, max-age=300"})

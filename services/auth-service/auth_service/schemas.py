@@ -54,13 +54,40 @@ class UserCreate(BaseModel):
 class UserRead(BaseModel):
     """A user."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": "019e3a3c-7a10-7c3e-9b1f-0c5a3f6b2d11", "email": "ada@example.com", "role": "USER"}]
+        }
+    )
+
     id: UUID
     email: str
     role: str
 
 
+class ValidityRead(BaseModel):
+    """A token that counts."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"valid": True, "role": "USER"}]})
+
+    valid: bool
+    role: str
+
+
+class KeysRead(BaseModel):
+    """A set of public keys (RFC 7517); for the documents."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"keys": []}]})
+
+    keys: list[dict[str, str]]
+
+
 class TokenRead(BaseModel):
     """A login's answer; `expiresIn` is in seconds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"token": "eyJhbGciOi…", "tokenType": "Bearer", "expiresIn": 36000}]}
+    )
 
     token: str
     tokenType: Literal["Bearer"] = "Bearer"

@@ -35,6 +35,19 @@ class AccountCreate(_Wire):
 class AccountRead(_Wire):
     """A billing account: `{accountId,patientId,status,createdAt}`; the time is UTC."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "accountId": "019e3a3c-7a10-7c3e-9b1f-0c5a3f6b2d11",
+                    "patientId": "123e4567-e89b-12d3-a456-426614174000",
+                    "status": "ACTIVE",
+                    "createdAt": "2026-05-19T08:30:00Z",
+                }
+            ]
+        }
+    )
+
     account_id: UUID
     patient_id: UUID
     status: str

@@ -30,6 +30,8 @@ LIFETIME = 36_000
 LONGEST_TOKEN = 4096
 SKEW = 60
 REMEMBERED = 10_000
+SIGNED_IN = "any"
+"""The permission that every valid token has."""
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER = frozenset({"alg", "typ", "kid"})
@@ -264,7 +266,7 @@ def Requires(permission: str | None = None) -> Any:
             raise Forbidden
         return who
 
-    check.permission = permission or "any"  # type: ignore[attr-defined]  # for the documents
+    check.permission = permission or SIGNED_IN  # type: ignore[attr-defined]  # for the documents
     return Depends(check)
 
 

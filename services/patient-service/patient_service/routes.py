@@ -9,6 +9,7 @@ from chassis.conditional import not_modified
 from chassis.db import InTransaction, Reads
 from chassis.http import JsonResponse, prefix
 from chassis.inputs import Plain
+from chassis.openapi import CONFLICT, CREATED
 from chassis.paging import PageRequest, Paging
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
@@ -61,7 +62,7 @@ async def read_patient(request: Request, id: UUID, who: Reader) -> Response:
     return JsonResponse(body, etag=version)
 
 
-@router.post("", status_code=201, response_model=PatientRead, operation_id="createPatient")
+@router.post("", status_code=201, response_model=PatientRead, operation_id="createPatient", responses=CREATED)
 async def create_patient(
     request: Request, who: Writer, new: PatientCreate, registrations: Annotated[Registrations, Depends(_registrations)]
 ) -> Response:
@@ -71,7 +72,7 @@ async def create_patient(
     return JsonResponse(patient_json(row), 201, etag=row["version"], headers={"Location": location})
 
 
-@router.put("/{id}", response_model=PatientRead, operation_id="replacePatient")
+@router.put("/{id}", response_model=PatientRead, operation_id="replacePatient", responses=CONFLICT)
 async def update_patient(
     id: UUID, who: Writer, change: PatientUpdate, cache: Cached, tx: InTransaction, if_match: IfMatch = None
 ) -> Response:

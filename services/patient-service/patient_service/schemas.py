@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 from chassis.inputs import Email, Plain
+from chassis.openapi import example_page
 from healthcare_contracts.events import PatientAttributes, PatientData
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -65,10 +66,26 @@ class PatientUpdate(PatientCreate):
     version: int | None = Field(None, ge=1)
 
 
+_JOHN: dict[str, Any] = {
+    "id": "123e4567-e89b-12d3-a456-426614174000",
+    "name": "John Doe",
+    "email": "john@example.com",
+    "phone": "+1 555 0100",
+    "gender": "male",
+    "address": "123 Main St",
+    "dateOfBirth": "1990-01-01",
+    "registeredDate": "2026-05-19",
+    "billingStatus": "ACTIVE",
+    "version": 1,
+    "createdAt": "2026-05-19T08:30:00Z",
+    "updatedAt": "2026-05-19T08:30:00Z",
+}
+
+
 class PatientRead(BaseModel):
     """A patient as clients read it; for the documents."""
 
-    model_config = ConfigDict(alias_generator=to_camel)
+    model_config = ConfigDict(alias_generator=to_camel, json_schema_extra={"examples": [_JOHN]})
 
     id: UUID
     name: str
@@ -86,6 +103,8 @@ class PatientRead(BaseModel):
 
 class PatientPage(BaseModel):
     """A page of patients; for the documents."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [example_page(_JOHN, "name,asc")]})
 
     content: list[PatientRead]
     page: int
