@@ -6,7 +6,7 @@ from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
 from prometheus_client import Counter
 
 from chassis import telemetry
@@ -55,6 +55,7 @@ class KafkaProducer:
         self._topics = list(topics)
         self._producer: AIOKafkaProducer | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
 
     async def start(self) -> None:
@@ -66,6 +67,9 @@ class KafkaProducer:
         if self._connecting:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
+        for leaving in self._leaving:
+            leaving.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         if self._producer:
             await self._producer.stop()
         self._producer = None
@@ -86,7 +90,8 @@ class KafkaProducer:
         """Sends one record (names as on the wire) and returns when it is acknowledged.
 
         Raises:
-            Unavailable: it was not acknowledged in time; it may or may not have been written.
+            Unavailable: it was not acknowledged; it may or may not have been written.
+            ValueError: it is too large to be sent at all.
         """
         return await (await self.enqueue(topic, key, value, headers))
 
@@ -97,15 +102,43 @@ class KafkaProducer:
 
         Records of a key keep their order.
         """
-        if self._producer is None:
+        producer = self._producer
+        if producer is None:
             raise Unavailable("kafka")
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                sent = await self._producer.send(topic, value, key=key, headers=headers)
+                sent = await producer.send(topic, value, key=key, headers=headers)
+        except MessageSizeTooLargeError:
+            raise ValueError("the record is larger than any that is sent") from None
         except (KafkaError, TimeoutError) as error:
             SENT.labels("failed").inc()
             raise Unavailable("kafka") from error
-        return asyncio.ensure_future(_acknowledged(sent))
+        return asyncio.ensure_future(self._acknowledged(producer, sent))
+
+    async def _acknowledged(self, producer: AIOKafkaProducer, sent: "asyncio.Future[object]") -> object:
+        try:
+            metadata = await sent
+        except KafkaError as error:
+            SENT.labels("failed").inc()
+            self._replace(producer)
+            raise Unavailable("kafka") from error
+        SENT.labels("acknowledged").inc()
+        return metadata
+
+    def _replace(self, producer: AIOKafkaProducer) -> None:
+        """After a refusal the broker misses a number in the producer's sequence, and refuses all that follows on it.
+
+        Only a new producer, which counts from the beginning, gets any further on that partition (KIP-98).
+        """
+        refused = self._producer
+        if refused is None or refused is not producer:
+            return
+        self._producer = None
+        self._connected.clear()
+        self._connecting = asyncio.create_task(self._connect(), name="kafka producer")
+        leaving = asyncio.create_task(refused.stop(), name="kafka producer that was refused")
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
     async def _connect(self) -> None:
         while self._producer is None:
@@ -134,16 +167,6 @@ class KafkaProducer:
     async def _make_topics(self) -> None:
         if self._settings.kafka_create_topics and self._topics:
             await ensure_topics(self._settings, self._topics)
-
-
-async def _acknowledged(sent: "asyncio.Future[object]") -> object:
-    try:
-        metadata = await sent
-    except KafkaError as error:
-        SENT.labels("failed").inc()
-        raise Unavailable("kafka") from error
-    SENT.labels("acknowledged").inc()
-    return metadata
 
 
 async def ensure_topics(settings: KafkaSettings, topics: Iterable[TopicSpec]) -> None:

@@ -5,7 +5,7 @@ import random
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -110,12 +110,12 @@ async def relays(settings: Settings) -> AsyncIterator[Relays]:
     await relays.stop()
 
 
-async def everything(settings: Settings) -> list[Any]:
-    """All records of the topic; within a partition in order."""
+async def everything(settings: Settings, name: str = TOPIC) -> list[Any]:
+    """All records of a topic; within a partition in order."""
     reader = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers)
     await reader.start()
     try:
-        topic = settings.kafka_topic_prefix + TOPIC
+        topic = settings.kafka_topic_prefix + name
         partitions = [TopicPartition(topic, number) for number in range(3)]
         reader.assign(partitions)
         ends = await reader.end_offsets(partitions)
@@ -151,6 +151,10 @@ async def test_an_event_is_published_as_the_documented_envelope(settings, databa
 
 async def _none_wait(database: Database) -> bool:
     return await waiting(database) == 0
+
+
+async def _wait(database: Database, count: int) -> bool:
+    return await waiting(database) == count
 
 
 async def test_no_event_without_its_row(settings, database, relays) -> None:
@@ -267,6 +271,71 @@ async def test_kafka_may_be_away_while_events_are_written(settings, database, re
     await eventually(lambda: _none_wait(database), within=60)
     records = await everything(settings)
     assert {orjson.loads(record.value)["data"]["version"] for record in records} == set(range(1, 21))
+
+
+BREAK = """
+    INSERT INTO outbox (event_id, aggregate_type, aggregate_id, aggregate_version, topic, key, type, payload, headers)
+    VALUES (gen_random_uuid(), 'thing', $1, 1, $2, $1::uuid::text, 'thing.changed', '{}', $3)
+"""
+MEND = "UPDATE outbox SET payload = $2, headers = '{}' WHERE aggregate_id = $1 AND aggregate_version = 1"
+
+
+@pytest.mark.parametrize(
+    "trouble", ["refused by the broker", "larger than any record", "not to be read", "a topic that is not there"]
+)
+async def test_an_event_that_cannot_be_sent_holds_back_its_own_aggregate_alone(
+    settings, database, relays, database_url, trouble
+) -> None:
+    """Its later events wait too, in order, until it can be sent; the others pass, before and after it."""
+    bad, good = uuid.uuid4(), [uuid.uuid4() for _ in range(20)]
+    topics = {"a topic that is not there": "thing.lost", "refused by the broker": "thing.small"}
+    topic = topics.get(trouble, TOPIC)
+    await ensure_topics(settings, [Topic("thing.small", config={"max.message.bytes": "4000"})])
+    data = {"text": "x" * {"refused by the broker": 9000, "larger than any record": 3_000_000}.get(trouble, 1)}
+
+    async def everybody(versions: range) -> None:
+        async with database.transaction() as tx:
+            for version in versions:
+                for thing in good:
+                    await outbox.publish(tx, replace(changed(thing, version, {"version": version}), topic=beside))
+
+    beside = "thing.small" if trouble == "refused by the broker" else TOPIC
+    await everybody(range(1, 3))
+    connection = await asyncpg.connect(database_url)
+    if trouble == "not to be read":
+        await connection.execute(BREAK, bad, TOPIC, '{"type": 7}')
+    else:
+        async with database.transaction() as tx:
+            await outbox.publish(tx, replace(changed(bad, 1, {"version": 1, **data}), topic=topic))
+    async with database.transaction() as tx:
+        await outbox.publish(tx, replace(changed(bad, 2, {"version": 2}), topic=topic))
+    relay = await relays.add(database)
+    await everybody(range(3, 5))
+    await eventually(lambda: _wait(database, 2), within=30)
+    await everybody(range(5, 7))
+    await eventually(lambda: _wait(database, 2), within=30)
+    assert (await relay.health()).details["heldBack"] == 1
+    seen = versions_of(await everything(settings, beside))
+    assert bad not in seen
+    assert all(seen[thing] == list(range(1, 7)) for thing in good)
+    if trouble == "a topic that is not there":
+        await ensure_topics(settings, [Topic(topic)])
+    else:
+        await connection.execute(MEND, bad, '{"data": {"version": 1}}')
+    await connection.close()
+    await eventually(lambda: _none_wait(database), within=60)
+    assert versions_of(await everything(settings, topic))[bad] == [1, 2]
+
+
+def versions_of(records: list[Any]) -> dict[uuid.UUID, list[int]]:
+    """By key, in the order of their first arrival."""
+    seen: dict[uuid.UUID, list[int]] = {}
+    for record in records:
+        versions = seen.setdefault(uuid.UUID(record.key.decode()), [])
+        version = orjson.loads(record.value)["data"]["version"]
+        if version not in versions:
+            versions.append(version)
+    return seen
 
 
 class Door:
