@@ -1,5 +1,6 @@
 """What the platform needs of this machine, one sentence each."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from hpctl.embedded.kafka import find_java
 from hpctl.embedded.postgres import as_plain_user, find_programs
 from hpctl.embedded.process import ServerError
 from hpctl.embedded.valkey import find_program
-from hpctl.layout import ROOT, SERVICES, Failure, Layout
+from hpctl.layout import SERVICES, Failure, Layout
 from hpctl.stack import check_ports
 
 _GIBIBYTE = 1024**3
@@ -30,8 +31,9 @@ class Finding:
 
 def examine(layout: Layout) -> Iterator[Finding]:
     """Run every check, in the order in which `up` would meet them."""
-    for check in (_python, _packages, _postgres, _valkey, _java, _jars, _disk):
+    for check in (_python, _packages, _postgres, _valkey, _java, _jars):
         yield _guarded(check)
+    yield _disk(layout)
     yield _leftovers(layout)
     yield _ports(layout)
 
@@ -79,8 +81,11 @@ def _jars() -> Finding:
     return Finding(True, f"Apache Kafka {KAFKA_VERSION} is not fetched yet; the first `up` does that (45 MB)")
 
 
-def _disk() -> Finding:
-    free = shutil.disk_usage(ROOT).free / _GIBIBYTE
+def _disk(layout: Layout) -> Finding:
+    directory = next(each for each in (layout.directory, *layout.directory.parents) if each.exists())
+    if not os.access(directory, os.W_OK) or not directory.is_dir():
+        return Finding(False, f"{directory} cannot be written to; a stack keeps its data in {layout.directory}")
+    free = shutil.disk_usage(directory).free / _GIBIBYTE
     return Finding(free >= _DISK_GIBIBYTES, f"{free:.1f} GiB of disk are free; {_DISK_GIBIBYTES} are needed")
 
 

@@ -35,14 +35,15 @@ Count = Annotated[int, typer.Option(min=1, help="how many, the oldest first")]
 def up(foreground: Annotated[bool, typer.Option(help="Stay, print the logs, and stop on Ctrl-C.")] = False) -> None:
     """Start everything; return when it answers."""
     layout = Layout.from_environ()
-    found = state.running(layout)
-    if found is not None:
-        ready = found if found.ready else stack.wait_until_ready(layout)
-        console.print(f"already running, {len(ready.processes)} processes:")
-        show_status(layout, rows(layout, ready))
-    else:
-        stack.start(layout, show_progress)
-        console.print()
+    with stack.one_at_a_time(layout):
+        found = state.running(layout)
+        if found is not None:
+            ready = found if found.ready else stack.wait_until_ready(layout)
+            console.print(f"already running, {len(ready.processes)} processes:")
+            show_status(layout, rows(layout, ready))
+        else:
+            stack.start(layout, show_progress)
+            console.print()
     show_addresses(layout)
     if foreground:
         log_files.follow_until_stopped(layout)
@@ -209,6 +210,8 @@ def main() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:  # a full disk, a directory of somebody else
+        return _tell(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
 
 
 def _tell(sentence: str, code: int) -> int:

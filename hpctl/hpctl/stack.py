@@ -1,12 +1,14 @@
 """Starting, stopping and forgetting a stack."""
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO
 
 import psutil
@@ -19,6 +21,15 @@ from hpctl.probe import holder, in_use
 from hpctl.progress import Line, lines
 
 _STOP_SECONDS = 45.0
+
+
+@contextmanager
+def one_at_a_time(layout: Layout) -> Iterator[None]:
+    """Held by an `up`: a second one waits, and finds what the first one started."""
+    layout.directory.mkdir(parents=True, exist_ok=True)
+    with (layout.directory / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def start(layout: Layout, show: Callable[[Line], None]) -> None:
@@ -79,7 +90,8 @@ def reset(layout: Layout) -> bool:
     """Stop the stack and delete its data, logs and passwords; whether there was anything."""
     stopped = stop(layout)
     there = layout.directory.exists()
-    shutil.rmtree(layout.directory, ignore_errors=True)
+    if there:
+        shutil.rmtree(layout.directory)
     return stopped or there
 
 

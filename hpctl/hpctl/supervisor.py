@@ -158,24 +158,25 @@ def main() -> int:
         except BlockingIOError:
             progress.fail("another `hpctl up` is starting this stack")
             return 1
-        return run(Supervisor(layout, progress))
+        try:
+            run(Supervisor(layout, progress))
+        except (Failure, ServerError) as error:
+            progress.fail(str(error))
+            return 1
+        except Exception as error:
+            progress.fail(f"{type(error).__name__}: {error}; see {layout.logs / 'supervisor.log'}")
+            raise
+    return 0
 
 
-def run(supervisor: Supervisor) -> int:
-    """Start, supervise, stop; the exit code."""
+def run(supervisor: Supervisor) -> None:
+    """Start, supervise, and stop, however it ends."""
     try:
         supervisor.start()
         supervisor.progress.close()
         supervisor.supervise()
-    except (Failure, ServerError) as error:
-        supervisor.progress.fail(str(error))
-        return 1
-    except Exception as error:
-        supervisor.progress.fail(f"{type(error).__name__}: {error}; see {supervisor.layout.logs / 'supervisor.log'}")
-        raise
     finally:
         supervisor.stop()
-    return 0
 
 
 if __name__ == "__main__":

@@ -88,13 +88,20 @@ def _count(client: httpx2.Client) -> int:
 
 
 def _login(client: httpx2.Client, email: str, password: str) -> str:
-    return str(_asked(client, "POST", "/auth/login", 200, {"email": email, "password": password})["token"])
+    body = {"email": email, "password": password}
+    answer = client.post("/auth/login", json=body)
+    if answer.status_code == 401:
+        raise Failure(f"the login of {email} was refused: no such user, or another password")
+    return str(_content(answer, "POST /auth/login", 200)["token"])
 
 
 def _asked(client: httpx2.Client, method: str, path: str, status: int, body: Any = None) -> dict[str, Any]:
-    answer = client.request(method, path, json=body)
+    return _content(client.request(method, path, json=body), f"{method} {path}", status)
+
+
+def _content(answer: httpx2.Response, asked: str, status: int) -> dict[str, Any]:
     if answer.status_code != status:
-        raise Failure(f"{method} {path} answered {answer.status_code} instead of {status}: {answer.text[:300]}")
+        raise Failure(f"{asked} answered {answer.status_code} instead of {status}: {answer.text[:300]}")
     content: dict[str, Any] = answer.json()
     return content
 

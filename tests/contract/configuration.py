@@ -49,24 +49,33 @@ def settings_classes() -> dict[str, type[Any]]:
     return {service.name: importlib.import_module(f"{service.package}.settings").Settings for service in SERVICES}
 
 
-def variables() -> dict[str, tuple[FieldInfo, list[str]]]:
-    """Variable → its field, and the services that read it."""
-    found: dict[str, tuple[FieldInfo, list[str]]] = {}
+def variables() -> dict[str, dict[str, FieldInfo]]:
+    """Variable → service that reads it → its field there."""
+    found: dict[str, dict[str, FieldInfo]] = {}
     for service, settings in settings_classes().items():
         for name, field in settings.model_fields.items():
-            found.setdefault(variable(name, field), (field, []))[1].append(service)
+            found.setdefault(variable(name, field), {})[service] = field
     return found
 
 
 def render() -> str:
     """The page."""
     lines = [HEAD, "| variable | meaning | default | read by |", "| --- | --- | --- | --- |"]
-    for name, (field, services) in sorted(variables().items()):
-        readers = "all" if len(services) == len(SERVICES) else ", ".join(services)
-        lines.append(f"| `{name}` | {field.description} | {_default(field)} | {readers} |")
+    for name, fields in sorted(variables().items()):
+        readers = "all" if len(fields) == len(SERVICES) else ", ".join(fields)
+        about = next(iter(fields.values())).description
+        lines.append(f"| `{name}` | {about} | {_defaults(fields)} | {readers} |")
     ports = [f"| `{name}` | a port | {port} |" for name, port in PORTS.items()]
     names = [f"| `{alias}` | `{name}` |" for alias, name in (NAMES | PATIENT_NAMES).items()]
     return "\n".join(lines) + "\n" + COMMAND_LINE + "\n".join(ports) + "\n" + ALIASES + "\n".join(names) + "\n" + MEMORY
+
+
+def _defaults(fields: dict[str, FieldInfo]) -> str:
+    """The default, and that of a service that has one of its own."""
+    texts = {service: _default(field) for service, field in fields.items()}
+    common = max(texts.values(), key=[*texts.values()].count)
+    others = [f"{text} for {service}" for service, text in texts.items() if text != common]
+    return "; ".join([common, *others])
 
 
 def _default(field: FieldInfo) -> str:

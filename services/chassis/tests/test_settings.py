@@ -59,6 +59,41 @@ def test_passwords_have_aliases_too_and_our_own_name_wins() -> None:
     )
 
 
+@pytest.mark.contract("V03")
+@pytest.mark.parametrize(
+    ("url", "field", "value"),
+    [
+        ("postgresql://me:p%40ss%3A%2Fword@h/d", "database_password", "p@ss:/word"),
+        ("jdbc:postgresql://h/d?user=me&password=p%40ss", "database_password", "p@ss"),
+        ("postgresql://m%40e:w@h/d", "database_user", "m@e"),
+        ("jdbc:postgresql://h/d?sslmode=require", "database_tls", "require"),
+        ("jdbc:postgresql://h/d?sslmode=verify-ca", "database_tls", "verify-full"),
+        ("jdbc:postgresql://h/d?sslmode=prefer", "database_tls", "disable"),
+        ("jdbc:postgresql://h/d?ssl=true", "database_tls", "verify-full"),
+        ("jdbc:postgresql://h/d?sslmode=verify-full&sslrootcert=/ca.pem", "database_ca_file", "/ca.pem"),
+        ("jdbc:postgresql://[::1]:5432/d", "database_url", "postgresql://[::1]:5432/d"),
+    ],
+)
+def test_what_a_url_says_beside_the_address_is_kept(url, field, value) -> None:
+    found = getattr(Settings.from_environ({"DATABASE_URL": url}), field)
+    assert (found.get_secret_value() if field == "database_password" else found) == value
+
+
+def test_a_file_beside_a_url_wins_over_the_password_in_it(tmp_path) -> None:
+    (tmp_path / "secret").write_text("from the file")
+    told = {"DATABASE_URL": "postgresql://u:w@h/d", "DATABASE_PASSWORD_FILE": str(tmp_path / "secret")}
+    assert Settings.from_environ(told).database_password.get_secret_value() == "from the file"
+
+
+@pytest.mark.contract("V06")
+@pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b" \n", "empty"), (b"\xff\xfe", "not text")])
+def test_a_file_without_a_secret_is_none(tmp_path, content, words) -> None:
+    """Otherwise an empty key would sign tokens, and an empty password would pass for one in production."""
+    (tmp_path / "secret").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=f"JWT_SECRET_FILE .*{words}"):
+        Settings.from_environ({"JWT_SECRET_FILE": str(tmp_path / "secret")})
+
+
 @pytest.mark.contract("V06")
 def test_every_secret_may_stand_in_a_file(tmp_path) -> None:
     file = tmp_path / "secret"
@@ -114,6 +149,9 @@ def test_defaults_depend_on_the_environment() -> None:
         ({"CACHE_TYPE": "memory"}, "CACHE_TYPE"),
         ({"DDL_AUTO": "create-drop"}, "DDL_AUTO"),
         ({"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "jdbc:postgresql:sixty"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://h:sixty/d"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://h/d?sslmode=sixty"}, "DATABASE_TLS"),
         ({"SERVICE_ROLES": "api,boss"}, "SERVICE_ROLES"),
         ({"TRUSTED_PROXIES": "everyone"}, "TRUSTED_PROXIES"),
         ({"JWT_SECRET": "base64:%%%"}, "JWT_SECRET"),
