@@ -74,6 +74,11 @@ def _breaks(place: str, old: Schema, new: Schema, olds: Schema, news: Schema) ->
         found.append(f"{place}{name}: no longer required")
     for name in before.keys() & after.keys():
         found += _breaks(f"{place}{name}.", before[name], after[name], olds, news)
+    if "items" in old and "items" in new:
+        found += _breaks(f"{place}[].", old["items"], new["items"], olds, news)
+    # An optional value is a choice between it and null; where the number of choices changed, so did the type.
+    for mine, theirs in zip(old.get("anyOf", ()), new.get("anyOf", ()), strict=False):
+        found += _breaks(place, mine, theirs, olds, news)
     return sorted(found)
 
 

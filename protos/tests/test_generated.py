@@ -5,6 +5,8 @@ import json
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from healthcare_contracts import billing_service_pb2 as billing
 from healthcare_contracts.events import MODELS
 from healthcare_contracts.generate import PACKAGE, grpc_code
@@ -35,8 +37,17 @@ def test_the_grpc_contract_is_the_documented_one() -> None:
     method = service.methods_by_name["CreateAccount"]
     assert method.input_type.name == "CreateAccountRequest"
     assert method.output_type.name == "CreateAccountResponse"
-    assert {f.name: f.number for f in method.input_type.fields} == {"patientId": 1, "email": 2, "name": 3}
-    assert {f.name: f.number for f in method.output_type.fields} == {"accountId": 1, "status": 2}
+    assert _fields(method.input_type) == {"patientId": (1, "string"), "email": (2, "string"), "name": (3, "string")}
+    assert _fields(method.output_type) == {"accountId": (1, "string"), "status": (2, "string")}
+
+
+def _fields(message: Descriptor) -> dict[str, tuple[int, str]]:
+    """Number and type of each field: another type is another wire format."""
+    made = DescriptorProto()
+    message.CopyToProto(made)
+    kind, label = FieldDescriptorProto.Type, FieldDescriptorProto.Label
+    assert {label.Name(each.label) for each in made.field} == {"LABEL_OPTIONAL"}
+    return {each.name: (each.number, kind.Name(each.type).removeprefix("TYPE_").lower()) for each in made.field}
 
 
 @pytest.mark.contract("X22")
@@ -105,6 +116,23 @@ def test_an_optional_field_may_be_added(change: str) -> None:
 )
 def test_the_check_goes_red_for_what_would_break_readers(change: str) -> None:
     assert breaks(schema_of("patient.created"), _changed(change))
+
+
+LINES = {"type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"]}
+RETYPED = LINES | {"properties": {"code": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"type": "array", "items": LINES}, {"type": "array", "items": RETYPED}),
+        ({"anyOf": [LINES, {"type": "null"}]}, {"anyOf": [RETYPED, {"type": "null"}]}),
+        ({"anyOf": [LINES, {"type": "null"}]}, {"anyOf": [LINES | {"properties": {}}, {"type": "null"}]}),
+    ],
+)
+def test_the_check_looks_into_lists_and_optional_objects(old: dict[str, Any], new: dict[str, Any]) -> None:
+    assert breaks({"properties": {"lines": old}}, {"properties": {"lines": old}}) == []
+    assert breaks({"properties": {"lines": old}}, {"properties": {"lines": new}})
 
 
 @pytest.mark.contract("D16", "E01")

@@ -93,6 +93,8 @@ class TokenVerifier:
         try:
             header = _header(token)
             claims = self._claims(token, header)
+            if "aud" in claims:
+                raise ValueError("aud")  # ours have none: it is meant for somebody else (RFC 7519, section 4.1.3)
             principal = Principal(_text(claims, "sub"), _text(claims, "role"), claims.get("jti"))
             expires = _lifetime(claims)
         except (ValueError, JOSEError) as error:

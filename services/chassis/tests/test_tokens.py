@@ -103,6 +103,8 @@ BAD = {
     "sub too long": signed(HEADER, claims(sub="x" * 256)),
     "role missing": signed(HEADER, claims(role=...)),
     "role a list": signed(HEADER, claims(role=["ADMIN"])),
+    "for somebody else": signed(HEADER, claims(aud="another-platform")),
+    "for a list of others": signed(HEADER, claims(aud=["another-platform"])),
     "exp missing": signed(HEADER, claims(exp=...)),
     "exp past": signed(HEADER, claims(iat=NOW - 3600, exp=NOW - 1)),
     "exp text": signed(HEADER, claims(exp="tomorrow")),
