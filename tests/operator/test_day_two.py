@@ -172,19 +172,21 @@ def test_services_wait_for_what_they_stand_on(platforms: Platforms, standin: Sta
     ],
 )
 def test_images_that_do_not_come_up_are_taken_back(platforms: Platforms, tag: str, cause: str) -> None:
-    platforms.apply({**BUILTIN, "upgrade": {"deadlineSeconds": 5}, "images": {"tag": "one"}})
+    platforms.apply({**BUILTIN, "images": {"tag": "one"}})
     platforms.ready()
     platforms.edit({"images": {"tag": "two"}})
     platforms.ready()
     assert image(platforms) == "billing-service:two"
-    platforms.edit({"services": {"billing-service": {"image": f"billing-service:{tag}"}}})
+    bad = {"billing-service": {"image": f"billing-service:{tag}"}}
+    platforms.edit({"upgrade": {"deadlineSeconds": 5}, "services": bad})
     eventually(lambda: image(platforms).endswith(tag), "the new image", 15)
     told = platforms.holds("Degraded", "True", "UpgradeFailed")
     said = f"billing-service:{tag} did not become ready in time ({cause}); the last good images run"
     assert told["message"] == said
     eventually(lambda: image(platforms) == "billing-service:two", "the last image that worked", 15)
     assert [each["event"] for each in platforms.status()["history"]] == ["Succeeded", "Succeeded", "RolledBack"]
-    platforms.edit({"services": {"billing-service": {"image": "billing-service:three"}}})
+    good = {"billing-service": {"image": "billing-service:three"}}
+    platforms.edit({"upgrade": {"deadlineSeconds": 600}, "services": good})
     platforms.ready()
     assert image(platforms) == "billing-service:three"
     assert platforms.condition("Degraded")["status"] == "False"
