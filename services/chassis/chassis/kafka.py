@@ -160,6 +160,9 @@ class KafkaProducer:
                 await producer.stop()
                 log.warning("kafka cannot be reached yet", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
+            except asyncio.CancelledError:
+                await producer.stop()
+                raise
             else:
                 self._producer = producer
                 self._connected.set()
