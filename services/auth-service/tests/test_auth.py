@@ -11,7 +11,9 @@ from aiokafka import AIOKafkaConsumer
 from auth_service.main import create_app
 from auth_service.settings import Settings
 from chassis.testing import JWT_SECRET, serve, token
+from healthcare_contracts.schemas import closed_schema_of
 from jose import jwt
+from jsonschema import Draft202012Validator
 
 DEMO = {"email": "testuser@test.com", "password": "password123"}
 
@@ -187,7 +189,9 @@ async def test_logins_and_registrations_are_audited_without_names(client, settin
         kinds: list[str] = []
         while not {"auth.user.registered", "auth.login.succeeded", "auth.login.failed"} <= set(kinds):
             record = await reader.getone()
-            kinds.append(json.loads(record.value)["type"])
+            event = json.loads(record.value)
+            Draft202012Validator(closed_schema_of(event["type"])).validate(event)
+            kinds.append(event["type"])
             assert new["email"].encode() not in record.value
     finally:
         await reader.stop()

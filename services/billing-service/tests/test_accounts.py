@@ -12,6 +12,8 @@ import httpx2
 import orjson
 import pytest
 from chassis.testing import eventually, token
+from healthcare_contracts.schemas import closed_schema_of
+from jsonschema import Draft202012Validator
 
 
 @pytest.mark.contract("B03")
@@ -91,6 +93,7 @@ async def test_an_account_asked_for_by_event_is_made_once_and_announced(billing:
     await billing.request(patient)
     events = await eventually(lambda: at_least(2, billing.said(patient)), within=30)
     values = [orjson.loads(event.value) for event in events]
+    Draft202012Validator(closed_schema_of("billing.account.created")).validate(values[0])
     assert values[0].keys() == {"eventId", "type", "occurredAt", "data"}
     assert values[0]["type"] == "billing.account.created"
     assert values[0]["occurredAt"].endswith("Z")

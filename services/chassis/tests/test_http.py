@@ -23,6 +23,7 @@ from chassis.settings import ServiceSettings, TokenSettings
 from chassis.testing import JWT_SECRET, serve, token
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 from structlog.testing import capture_logs
 
 PROBLEM = {"type", "title", "status", "detail", "instance", "traceId"}
@@ -46,6 +47,10 @@ class Piece:
         self.name = name
         self.critical = critical
         self.up = True
+        self.moves = True
+
+    def alive(self) -> bool:
+        return self.moves
 
     async def start(self) -> None: ...
 
@@ -77,6 +82,10 @@ def router() -> APIRouter:
 
     @routes.get("/crash")
     async def crash() -> None:
+        raise RuntimeError("canary of a crash")
+
+    @routes.get("/crash/{place}")
+    async def crash_directly(place: str) -> Response:
         raise RuntimeError("canary of a crash")
 
     @routes.post("/things", status_code=201)
@@ -152,7 +161,9 @@ async def test_what_the_framework_refuses_is_a_problem_too(client) -> None:
     }
     for status, answer in expected.items():
         assert answer.status_code == status
+        assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.json().keys() >= PROBLEM
+        assert answer.json()["status"] == status
     assert expected[405].headers["Allow"] == "GET, HEAD, POST"
     assert expected[401].headers["WWW-Authenticate"] == "Bearer"
     assert (await client.get("/errors/429")).headers["Retry-After"] == "4"
@@ -178,10 +189,14 @@ async def test_validation_lists_every_field_and_no_value(client) -> None:
     assert "much" not in answer.text.replace("must", "")
 
 
-async def test_a_crash_shows_and_logs_where_but_never_what(client) -> None:
+@pytest.mark.parametrize("path", ["/crash", "/crash/directly"])
+async def test_a_crash_shows_and_logs_where_but_never_what(client, path) -> None:
     with capture_logs() as lines:
-        answer = await client.get("/crash")
+        answer = await client.get(path)
     assert answer.status_code == 500
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json().keys() == PROBLEM
+    assert (answer.json()["title"], answer.json()["instance"]) == ("Internal Server Error", path)
     assert "canary" not in answer.text
     assert any(line["event"] == "request failed" for line in lines)
 
@@ -222,6 +237,8 @@ async def test_the_actuator_tells_how_things_are(client, parts) -> None:
     assert (down.status_code, down.json()["status"]) == (503, "DOWN")
     assert (await client.get("/actuator/health/readiness")).status_code == 503
     assert (await client.get("/actuator/health/liveness")).status_code == 200
+    parts[1].moves = False
+    assert (await client.get("/actuator/health/liveness")).status_code == 503
     names = (await client.get("/actuator/metrics")).json()["names"]
     assert "http_requests" in names
     one = (await client.get("/actuator/metrics/http_requests")).json()
