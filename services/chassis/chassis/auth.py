@@ -28,6 +28,7 @@ log = telemetry.logger(__name__)
 LIFETIME = 36_000
 """Seconds: ten hours."""
 LONGEST_TOKEN = 4096
+MOST_NESTED = 32  # arrays and objects in a header or the claims: a parser that runs out of stack raises no ValueError
 SKEW = 60
 REMEMBERED = 10_000
 SIGNED_IN = "any"
@@ -196,7 +197,10 @@ def _header(token: str) -> dict[str, Any]:
 
 
 def _json(segment: str) -> dict[str, Any]:
-    value = json.loads(_bytes(segment), object_pairs_hook=_unique)
+    raw = _bytes(segment)
+    if raw.count(b"[") + raw.count(b"{") > MOST_NESTED:
+        raise ValueError("depth")
+    value = json.loads(raw, object_pairs_hook=_unique)
     if not isinstance(value, dict):
         raise ValueError("shape")
     return value

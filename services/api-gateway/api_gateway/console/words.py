@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import from_json
+
 NOTHING = "–"
 _DURATIONS = (
     (0.01, 1000, 1, "ms"),
@@ -64,9 +66,10 @@ def visible(text: str | None) -> str:
 def pretty(text: str | None) -> str:
     """JSON on several lines, where that loses nothing; anything else as `visible` shows it."""
     try:
+        from_json(text or "")  # refuses depth (beyond 200), before the parser that keeps digits uses up the stack
         loaded = json.loads(text or "", object_pairs_hook=_once, parse_float=_exactly, parse_constant=_exactly)
         return visible(json.dumps(loaded, indent=2, ensure_ascii=False))
-    except (ValueError, RecursionError):
+    except ValueError:
         return visible(text)
 
 
