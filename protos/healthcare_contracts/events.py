@@ -10,10 +10,12 @@ from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 Version = Annotated[int | None, Field(ge=1, description="client-visible edits so far; absent in old events")]
+# https://spec.openapis.org/registry/format/date-time-local: a reader that is told date-time would expect an offset
+LocalDateTime = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time-local"})]
 
 
 class Data(BaseModel):
@@ -60,8 +62,8 @@ class AppointmentData(Data):
 
     appointment_id: UUID
     patient_id: UUID
-    start_time: datetime
-    end_time: datetime
+    start_time: LocalDateTime
+    end_time: LocalDateTime
     status: str
     version: Version = None
 

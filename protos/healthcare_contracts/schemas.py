@@ -8,6 +8,8 @@ from healthcare_contracts.events import MODELS, Envelope
 
 FOLDER = Path(__file__).resolve().parents[1] / "events"
 Schema = dict[str, Any]
+# Version 1 of the appointments' events called these date-time; what was sent never had an offset, so nobody read one.
+MISDESCRIBED = {"data.startTime.", "data.endTime."}
 
 
 def schema_of(event_type: str) -> Schema:
@@ -64,6 +66,8 @@ def breaks(old: Schema, new: Schema) -> list[str]:
 
 def _breaks(place: str, old: Schema, new: Schema, olds: Schema, news: Schema) -> list[str]:
     old, new = _resolved(old, olds), _resolved(new, news)
+    if place in MISDESCRIBED and old.get("format") == "date-time":
+        old = old | {"format": "date-time-local"}
     found = [] if _kind(old, olds) == _kind(new, news) else [f"{place or 'event'}: its type changed"]
     before, after = old.get("properties", {}), new.get("properties", {})
     for name in before.keys() - after.keys():

@@ -118,6 +118,17 @@ def test_the_check_goes_red_for_what_would_break_readers(change: str) -> None:
     assert breaks(schema_of("patient.created"), _changed(change))
 
 
+@pytest.mark.parametrize("event_type", [name for name in MODELS if name.startswith("appointment.")])
+def test_the_local_times_of_appointments_are_not_called_moments(event_type: str) -> None:
+    published = committed(event_type)
+    for name in ("startTime", "endTime"):
+        assert published[max(published)]["properties"]["data"]["properties"][name]["format"] == "date-time-local"
+    assert published[max(published)]["properties"]["occurredAt"]["format"] == "date-time"
+    moments = copy.deepcopy(published[max(published)])
+    moments["properties"]["data"]["properties"]["startTime"]["format"] = "date-time"
+    assert breaks(published[max(published)], moments) == ["data.startTime.: its type changed"]
+
+
 LINES = {"type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"]}
 RETYPED = LINES | {"properties": {"code": {"type": "integer"}}}
 
