@@ -1,82 +1,37 @@
 """One trace from the gateway's request to the projection's commit, as a real OTLP receiver gets it."""
 
-import gzip
+import json
 import os
+import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
 import pytest
 from chassis.testing import eventually
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
 from tests.conftest import ROOT, Stack, free_offset
-
-
-@dataclass(frozen=True)
-class Span:
-    service: str
-    name: str
-    trace: str
-    span: str
-    parent: str
-    text: str
-
-
-@dataclass
-class Receiver:
-    """What was sent to an OTLP/HTTP endpoint."""
-
-    spans: list[Span] = field(default_factory=list)
-
-    def take(self, body: bytes) -> None:
-        for group in ExportTraceServiceRequest.FromString(body).resource_spans:
-            service = {each.key: each.value.string_value for each in group.resource.attributes}["service.name"]
-            for scope in group.scope_spans:
-                for each in scope.spans:
-                    ids = (each.trace_id.hex(), each.span_id.hex(), each.parent_span_id.hex())
-                    self.spans.append(Span(service, each.name, *ids, str(each)))
-
-    def of(self, trace: str) -> list[Span]:
-        return [each for each in self.spans if each.trace == trace]
+from tests.traces.receiver import Receiver, receiving
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[tuple[Receiver, int]]:
-    received = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.take(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield received, server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def receiver() -> Iterator[Receiver]:
+    with receiving() as received:
+        yield received
 
 
 @pytest.fixture(scope="module")
-def traced(receiver: tuple[Receiver, int]) -> Iterator[Stack]:
+def traced(receiver: Receiver) -> Iterator[Stack]:
     """A stack that sends its spans to the receiver."""
     stack = Stack(free_offset())
     environ = os.environ | {
         "PORT_OFFSET": str(stack.offset),
         "OTEL_TRACES_EXPORTER": "otlp",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{receiver[1]}",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.1",
     }
     command = [sys.executable, "-m", "hpctl", "up"]
     up = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=240, check=False)
@@ -86,9 +41,7 @@ def traced(receiver: tuple[Receiver, int]) -> Iterator[Stack]:
 
 
 @pytest.mark.contract("R5", "O14")
-async def test_one_trace_reaches_from_the_request_to_the_projections_commit(
-    traced: Stack, receiver: tuple[Receiver, int]
-) -> None:
+async def test_one_trace_reaches_from_the_request_to_the_projections_commit(traced: Stack, receiver: Receiver) -> None:
     trace, caller, email = uuid4().hex, uuid4().hex[:16], f"{uuid4().hex}@example.com"
     body = {"name": "Ada Traced", "email": email, "address": "1 Road", "dateOfBirth": "1990-01-01"}
     with traced.client() as client:
@@ -96,7 +49,7 @@ async def test_one_trace_reaches_from_the_request_to_the_projections_commit(
     assert answer.status_code == 201
 
     def edges() -> dict[tuple[str, str], tuple[str, str]]:
-        spans = receiver[0].of(trace)
+        spans = receiver.of(trace)
         by_id = {each.span: (each.service, each.name) for each in spans}
         return {(each.service, each.name): by_id.get(each.parent, ("caller", each.parent)) for each in spans}
 
@@ -127,14 +80,14 @@ async def test_one_trace_reaches_from_the_request_to_the_projections_commit(
         return True
 
     await eventually(complete, within=20)
-    for span in receiver[0].of(trace):
+    for span in receiver.of(trace):
         assert email not in span.text
         assert "Ada" not in span.text
         assert answer.json()["id"] not in span.text
 
 
 async def test_a_cached_read_shows_redis_and_an_unsampled_caller_is_left_alone(
-    traced: Stack, receiver: tuple[Receiver, int]
+    traced: Stack, receiver: Receiver
 ) -> None:
     patient = "123e4567-e89b-12d3-a456-426614174000"
     sampled, unsampled = uuid4().hex, uuid4().hex
@@ -143,6 +96,55 @@ async def test_a_cached_read_shows_redis_and_an_unsampled_caller_is_left_alone(
             headers = {"traceparent": f"00-{trace}-{uuid4().hex[:16]}-{flags}"}
             assert client.get(f"/api/patients/{patient}", headers=headers).status_code == 200
     await eventually(
-        lambda: ("patient-service", "MGET") in {(s.service, s.name) for s in receiver[0].of(sampled)}, within=15
+        lambda: ("patient-service", "MGET") in {(s.service, s.name) for s in receiver.of(sampled)}, within=15
     )
-    assert receiver[0].of(unsampled) == []
+    assert receiver.of(unsampled) == []
+
+
+async def test_a_tenth_of_the_traces_that_begin_at_the_gateway_is_recorded(traced: Stack, receiver: Receiver) -> None:
+    with traced.client() as client:
+        answers = [client.get("/api/patients?search=canary%40example.com&size=1") for _ in range(300)]
+    traces = [answer.headers["x-request-id"] for answer in answers]  # a request without an id gets its trace's
+    wanted = {
+        trace
+        for trace in traces
+        if TraceIdRatioBased(0.1).should_sample(None, int(trace, 16), "").decision.is_sampled()
+    }
+    assert wanted
+
+    def complete() -> bool:
+        assert {each.trace for each in receiver.spans if each.service == "api-gateway"} & set(traces) == wanted
+        return True
+
+    await eventually(complete, within=20)
+    for trace in wanted:
+        for span in receiver.of(trace):
+            assert "canary" not in span.text and "search" not in span.text
+
+
+async def test_a_service_that_does_not_answer_is_an_error_of_the_gateways_and_of_the_call(
+    traced: Stack, receiver: Receiver
+) -> None:
+    trace, email = uuid4().hex, f"canary.{uuid4().hex}@example.com"
+    processes = json.loads(traced.hpctl("status", "--json").stdout)["processes"]
+    pids = {row["name"]: row["pid"] for row in processes}
+    body = {"name": "Ada Canary", "email": email, "address": "1 Road", "dateOfBirth": "1990-01-01"}
+    with traced.client() as client:
+        client.headers["traceparent"] = f"00-{trace}-{uuid4().hex[:16]}-01"
+        os.kill(pids["billing-service"], signal.SIGSTOP)
+        try:
+            assert client.post("/api/patients", json=body).status_code == 201
+            answer = client.get("/api/billing/accounts/00000000-0000-0000-0000-000000000000", timeout=60)
+        finally:
+            os.kill(pids["billing-service"], signal.SIGCONT)
+    assert answer.status_code == 504
+    call = ("patient-service", "billing.BillingService/CreateAccount")
+
+    def failed() -> bool:
+        found = {(each.service, each.name) for each in receiver.of(trace) if each.failed}
+        assert {call, ("api-gateway", "GET billing")} <= found
+        return True
+
+    await eventually(failed, within=20)
+    for span in receiver.of(trace):
+        assert email not in span.text and "Canary" not in span.text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chassis import tracing
 from chassis.breaker import Rejected
 from chassis.errors import PayloadTooLarge, PlatformError, Unavailable
-from chassis.telemetry import begun
+from chassis.telemetry import flags_of
 
 from api_gateway.bodies import LAST_CHUNK, chunk
 from api_gateway.fields import Fields
@@ -28,9 +28,9 @@ _LONGEST_FORM = 16384
 CLIENT_GONE = 499
 
 
-def _begun(trace_id: bytes) -> bytes:
-    """The flags of a trace that begins here."""
-    return begun(trace_id.decode()).encode() if tracing.on() else b"01"
+def _flags(trace_id: bytes, callers: bytes = b"") -> bytes:
+    """Whether the trace is recorded."""
+    return flags_of(trace_id.decode(), callers.decode()).encode() if tracing.on() else callers or b"01"
 
 
 class Exchange:
@@ -61,11 +61,11 @@ class Exchange:
         # X-Request-ID and W3C trace context: kept where they are sound, made otherwise
         digits = b"%048x" % getrandbits(192)
         if fields.trace is not None:
-            self.trace_id, flags, self.caller = fields.trace
+            self.trace_id, callers, self.caller = fields.trace
         else:
-            self.trace_id, flags, self.caller = digits[16:], _begun(digits[16:]), b""
+            self.trace_id, callers, self.caller = digits[16:], b"", b""
         self.request_id = fields.request_id or self.trace_id
-        self.parent = b"00-%b-%b-%b" % (self.trace_id, digits[:16], flags)
+        self.parent = b"00-%b-%b-%b" % (self.trace_id, digits[:16], _flags(self.trace_id, callers))
 
     @classmethod
     def of_nobody(cls, gateway: "Gateway", client: "Downstream") -> "Exchange":

@@ -20,7 +20,7 @@ from api_gateway.exchange import Exchange
 from api_gateway.fields import Fields
 from api_gateway.headers import Security, forwarded, framing, onward
 from api_gateway.limits import Limiter
-from api_gateway.metrics import CONNECTIONS, stats
+from api_gateway.metrics import CONNECTIONS, COUNTED, stats
 from api_gateway.pool import Pool
 from api_gateway.redis_link import RedisLink
 from api_gateway.routes import Route, RouteTable
@@ -163,6 +163,5 @@ def _trace(exchange: Exchange, seconds: float) -> None:
     ids = Ids(exchange.request_id.decode("latin-1"), trace_id, span_id, flags, exchange.caller.decode())
     if not ids.sampled:
         return
-    method, label = exchange.method.decode(), exchange.label
-    about = {"http.request.method": method, "http.route": label, "http.response.status_code": exchange.status}
-    tracing.record(f"{method} {label}", "server", ids, seconds, about, failed=exchange.status >= 500)
+    method = exchange.method.decode() if exchange.method in COUNTED else "other"
+    tracing.record_request(method, exchange.label, exchange.status, ids, seconds)

@@ -211,12 +211,11 @@ class _Exchange:
         route = self._scope.get("route")
         template = getattr(route, "path", "none")
         method = "HEAD" if self._head else self._scope["method"]
-        counted = method if method in METHODS else "other"
-        observe(counted if template != "none" else "any", template, self._status, seconds)
+        method = method if method in METHODS else "other"
+        observe(method if template != "none" else "any", template, self._status, seconds)
         telemetry.access(method, template, self._status, seconds)
         if tracing.on() and self._ids.sampled:
-            about = {"http.request.method": method, "http.route": template, "http.response.status_code": self._status}
-            tracing.record(f"{method} {template}", "server", self._ids, seconds, about, failed=self._status >= 500)
+            tracing.record_request(method, template, self._status, self._ids, seconds)
 
 
 def _text(value: bytes | None) -> str | None:

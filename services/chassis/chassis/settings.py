@@ -86,15 +86,26 @@ Names = Annotated[frozenset[str], NoDecode]
 """A list of words in one variable, separated by commas."""
 
 
+Sampler = Literal[
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+    "always_on",
+    "always_off",
+    "traceidratio",
+]
+
+
 class TracingSettings(BaseSettings):
     """Whether and where spans go; OpenTelemetry's own names."""
 
     otel_traces_exporter: Literal["none", "otlp"] = Field("none", description="otlp sends spans, over HTTP")
     otel_exporter_otlp_endpoint: str = Field("http://localhost:4318", description="where an OTLP/HTTP receiver is")
-    otel_traces_sampler: Literal["parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"] = Field(
-        "parentbased_always_on", description="which traces that begin here are recorded"
+    otel_exporter_otlp_traces_endpoint: str = Field("", description="the same for spans alone, with its whole path")
+    otel_traces_sampler: Sampler = Field(
+        "parentbased_always_on", description="which traces are recorded; parentbased_: of those that begin here"
     )
-    otel_traces_sampler_arg: float = Field(1.0, ge=0, le=1, description="the share, with parentbased_traceidratio")
+    otel_traces_sampler_arg: float = Field(1.0, ge=0, le=1, description="the share, with traceidratio")
     otel_sdk_disabled: bool = Field(False, description="true: no spans, whatever else is said")
 
 

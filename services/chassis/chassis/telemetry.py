@@ -51,16 +51,20 @@ class Ids:
 
 _ids: ContextVar[Ids | None] = ContextVar("ids", default=None)
 _samples: Callable[[str], bool] | None = None
+_heeds_callers = True
 
 
-def sample_by(decide: Callable[[str], bool] | None) -> None:
-    """Who decides, by its trace id, whether a trace that begins in this process is recorded; None: all may be."""
-    global _samples  # noqa: PLW0603 - one process, one sampler
-    _samples = decide
+def sample_by(decide: Callable[[str], bool] | None, *, heeds_callers: bool = True) -> None:
+    """Who decides, by its trace id, whether a trace is recorded: one that begins in this process, or, where callers
+    are not heeded, any; None: all may be."""
+    global _samples, _heeds_callers
+    _samples, _heeds_callers = decide, heeds_callers
 
 
-def begun(trace_id: str) -> str:
-    """The flags of a trace that begins here."""
+def flags_of(trace_id: str, callers: str = "") -> str:
+    """The flags of a trace that begins here, or that a caller began with these."""
+    if callers and _heeds_callers:
+        return callers
     return "01" if _samples is None or _samples(trace_id) else "00"
 
 
@@ -71,8 +75,8 @@ def ids_from(request_id: str | None, traceparent: str | None) -> Ids:
     trace_id = parent[1] if parent else digits[16:]
     kept = request_id if request_id and _VISIBLE.fullmatch(request_id) else trace_id
     if parent:
-        return Ids(kept, trace_id, digits[:16], parent[3], parent[2])
-    return Ids(kept, trace_id, digits[:16], begun(trace_id))
+        return Ids(kept, trace_id, digits[:16], flags_of(trace_id, parent[3]), parent[2])
+    return Ids(kept, trace_id, digits[:16], flags_of(trace_id))
 
 
 def current() -> Ids:

@@ -35,7 +35,7 @@ def configure(settings: TracingSettings, service: str) -> None:
     global _recorder  # noqa: PLW0603 - one process, one exporter
     if settings.otel_traces_exporter == "otlp" and not settings.otel_sdk_disabled:
         _recorder = _Recorder(settings, service)
-        telemetry.sample_by(_recorder.samples)
+        telemetry.sample_by(_recorder.samples, heeds_callers=settings.otel_traces_sampler.startswith("parentbased"))
 
 
 def close() -> None:
@@ -59,6 +59,14 @@ def record(
     """Notes a span that ends now and took so long."""
     if _recorder is not None and ids.sampled:
         _recorder.record(name, kind, ids, seconds, attributes, failed)
+
+
+def record_request(method: str, route: str, status: int, ids: Ids, seconds: float) -> None:
+    """Notes an HTTP request that was answered now; `route` is its template. What the client did wrong is no error."""
+    about = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+    if failed := status >= 500:
+        about["error.type"] = str(status)
+    record(f"{method} {route}", "server", ids, seconds, about, failed=failed)
 
 
 def child(name: str, attributes: Mapping[str, Any], kind: Kind = "client") -> "AbstractContextManager[None]":
@@ -108,10 +116,9 @@ class _Recorder:
 
         self._span, self._context, self._sampled = ReadableSpan, SpanContext, TraceFlags(TraceFlags.SAMPLED)
         self._unset, self._error = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
-        endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/")
-        self._processor = BatchSpanProcessor(
-            OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces"), schedule_delay_millis=1000
-        )
+        every = f"{settings.otel_exporter_otlp_endpoint.rstrip('/')}/v1/traces"
+        exporter = OTLPSpanExporter(endpoint=settings.otel_exporter_otlp_traces_endpoint or every)
+        self._processor = BatchSpanProcessor(exporter, schedule_delay_millis=1000)
         self._resource = Resource.create({"service.name": service})
         self._scope = InstrumentationScope("chassis")
         self._kinds = {each.name.lower(): each for each in SpanKind}
@@ -119,7 +126,7 @@ class _Recorder:
         self._below = 0 if settings.otel_traces_sampler.endswith("off") else round(ratio * 2**64)
 
     def samples(self, trace_id: str) -> bool:
-        """Whether a trace that begins here is recorded: by its id, as TraceIdRatioBased does."""
+        """Whether a trace is recorded: by its id, as TraceIdRatioBased does, so that all services agree."""
         return int(trace_id[16:], 16) < self._below
 
     def record(
