@@ -13,6 +13,7 @@ from hpctl.layout import SERVICES, Layout
 from hpctl.probe import fetch, listens
 from hpctl.progress import Line
 
+NEXT = ("make demo", "make status", ".venv/bin/hpctl logs patient-service -f", "make down")
 DEMO_EMAIL, DEMO_PASSWORD = "testuser@test.com", "password123"
 
 console = Console(highlight=False, soft_wrap=True)
@@ -82,7 +83,11 @@ def show_addresses(layout: Layout) -> None:
     for name, address in addresses.items():
         console.print(f"{name:<20} {address}")
     console.print(f"\ndemo login  {DEMO_EMAIL} / {DEMO_PASSWORD}")
-    console.print("next        hpctl demo · hpctl status · hpctl logs patient-service -f · hpctl down")
+    console.print(f"next        {' · '.join(f'{_which(layout)}{word}' for word in NEXT)}")
+
+
+def _which(layout: Layout) -> str:
+    return f"PORT_OFFSET={layout.offset} " if layout.offset else ""
 
 
 def _row(layout: Layout, process: state.Process) -> Row:

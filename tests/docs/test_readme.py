@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -77,3 +78,16 @@ def test_contributing_covers_what_a_contributor_asks() -> None:
 @pytest.mark.contract("X17")
 def test_the_licence_is_mit() -> None:
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
+@pytest.mark.contract("X14")
+def test_the_containers_that_the_diagnostics_ask_are_those_of_compose() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert {"kafka", "patient-service"} == set(re.findall(r"^docker compose logs -f (\S+)$", page, re.MULTILINE))
+    assert services.keys() >= {"kafka", "patient-service"}
+    [asked] = re.findall(r"^docker exec -it (\S+) psql -U (\S+) -d (\S+) -c '\\dt'$", page, re.MULTILINE)
+    database = services[asked[0]]
+    assert database["container_name"] == asked[0]
+    told = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value)) for name, value in database["environment"].items()}
+    assert (told["POSTGRES_USER"], told["POSTGRES_DB"]) == asked[1:]
