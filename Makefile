@@ -10,7 +10,7 @@ SERVICES := patient-service appointment-service auth-service billing-service ana
 	@echo "fetching uv into .cache/uv"
 	@python3 -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13'
 
-.PHONY: help install up down reset status demo doctor test test-compose test-cluster cluster-up cluster-down images sbom chaos lint format types protos dashboards crd contract bench clean
+.PHONY: help install up down reset status demo doctor test test-compose test-cluster cluster-up cluster-down images charts sbom chaos lint format types protos dashboards crd contract bench clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ images: ## build every image as <name>:latest with the Docker of this machine
 	@for name in $(SERVICES); do docker build --build-arg SERVICE=$$name -t $$name:latest . || exit 1; done
 	@docker build --target operator -t healthcare-operator:latest .
 	@docker build --target hpctl -t hpctl:latest .
+
+charts: install ## package the charts for a release (VERSION=1.2.3 REGISTRY=ghcr.io/owner/name) into .cache/charts
+	@$(RUN) python charts/publish.py .cache/charts --version '$(VERSION)' --registry '$(REGISTRY)'
 
 sbom: $(filter .cache/%,$(UV)) ## a bill of materials (CycloneDX 1.5) for each image, into .cache/sbom
 	@mkdir -p .cache/sbom

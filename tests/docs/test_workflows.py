@@ -41,6 +41,23 @@ def test_they_run_the_verbs_that_everybody_runs() -> None:
     assert {"install", "lint", "types", "test", "test-cluster", "test-compose"} <= used <= verbs
 
 
+@pytest.mark.contract("X15")
+def test_what_needs_root_and_debians_archive_gets_them_on_the_runner() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    for job, verb in (("compose", "test-compose"), ("cluster", "test-cluster")):
+        before, run = "\n".join(step.get("run", "") for step in jobs[job]["steps"]).rsplit("\n", 1)
+        assert re.fullmatch(rf'sudo env "PATH=\$PATH" HOME=/root DEBIAN_MIRROR="\$DEBIAN_MIRROR" make {verb}', run)
+        assert jobs[job]["env"]["DEBIAN_MIRROR"].startswith("https://")
+        assert "debian-archive-keyring" in before
+    kind = "\n".join(step.get("run", "") for step in jobs["kind"]["steps"])
+    assert kind.index("make cluster-up") < kind.index("kubectl apply") < kind.index("make demo")
+    loaded = set(
+        re.findall(r"[a-z]+-(?:service|gateway|operator)\b", kind.split("kind load")[1].split("helm install")[0])
+    )
+    services = {path.name for path in (ROOT / "services").iterdir() if (path / "pyproject.toml").exists()} - {"chassis"}
+    assert loaded == services | {"healthcare-operator"}
+
+
 def test_a_tag_publishes_every_image_and_every_chart() -> None:
     [release] = [path for path in WORKFLOWS if path.stem == "release"]
     document = yaml.safe_load(release.read_text())
@@ -49,4 +66,10 @@ def test_a_tag_publishes_every_image_and_every_chart() -> None:
     assert images == services | {"healthcare-operator", "hpctl"}
     targets = set(re.findall(r"^FROM .* AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
     assert {each["target"] for each in document["jobs"]["images"]["strategy"]["matrix"]["include"]} <= targets
+    owner = document["env"]["OWNER"]
+    [names] = [step["with"]["images"] for step in document["jobs"]["images"]["steps"] if step.get("id") == "names"]
+    assert names == "${{ env.OWNER }}/${{ matrix.image }}"
+    charts = [step.get("run", "") for step in document["jobs"]["charts"]["steps"]]
+    assert owner == "ghcr.io/${{ github.repository }}"
+    assert 'make charts VERSION="${GITHUB_REF_NAME#v}" REGISTRY="$OWNER"' in charts, "they pull what was pushed"
     assert document[True]["push"]["tags"] == ["v[0-9]+.[0-9]+.[0-9]+"]
