@@ -28,6 +28,8 @@ from healthcare_operator.workqueue import WorkQueue
 
 log = structlog.get_logger()
 
+RELEASE_SECONDS = 5.0  # an API server that does not answer may not hold up the end of the process
+
 CHILDREN = (
     ("", "v1", "configmaps"),
     ("", "v1", "secrets"),
@@ -115,7 +117,8 @@ async def run(settings: Settings) -> None:
             task.cancel()
         await asyncio.gather(working, stopping, return_exceptions=True)
         with contextlib.suppress(Exception):
-            await lease.release()
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await lease.release()
         await server.cleanup()
         await api.close()
 

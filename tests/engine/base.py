@@ -26,10 +26,12 @@ def ensure_debian(engine: Engine) -> None:
 
 
 def ensure_base(engine: Engine) -> None:
-    """`python:3.13-slim` is in the engine: Debian's own Python 3.13 in place of the official image."""
-    if not engine.has(PYTHON):
-        ensure_debian(engine)
-        engine.docker("build", "--network=host", "--target=python", f"--tag={PYTHON}", STANDINS)
+    """`python:3.13-slim` is in the engine: Debian's own Python 3.13 in place of the official image.
+
+    Built every time, out of the build's cache where nothing has changed: an older one may be there under its name.
+    """
+    ensure_debian(engine)
+    engine.docker("build", "--network=host", "--target=python", f"--tag={PYTHON}", STANDINS)
 
 
 def _archive() -> Path:
