@@ -99,6 +99,8 @@ def test_skaffold_forwards_ports_of_what_it_deploys(profile: str) -> None:
         else:
             own = next(one for one in config["deploy"]["helm"]["releases"] if one["name"] == forward["resourceName"])
             assert own["setValues"]["env.DEBUG_PORT"] == str(forward["port"])
+            built = {artifact["image"]: artifact["docker"] for artifact in config["build"]["artifacts"]}
+            assert built[own["name"]]["target"] == "dev"  # the only one that has debugpy
 
 
 @pytest.mark.contract("C07")
