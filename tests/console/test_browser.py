@@ -69,8 +69,12 @@ def test_in_with_the_right_password_only_and_out_again(visitor: Page, stack: Sta
     cookie = next(each for each in visitor.context.cookies() if each["name"] == "console_session")
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", CONSOLE)
     assert "console_session" not in visitor.evaluate("document.cookie")
+    visitor.goto(f"{CONSOLE}/audit")
     visitor.get_by_role("button", name="Log out").click()
     expect(visitor).to_have_url(re.compile("/console/login$"))
+    visitor.go_back()  # nothing was kept, so the page is asked for anew, without a cookie
+    expect(visitor).to_have_url(re.compile("/console/login[?]next=/console/audit$"))
+    expect(visitor.get_by_role("table")).to_have_count(0)
     visitor.goto(CONSOLE)
     expect(visitor).to_have_url(re.compile("/console/login$"))
 
