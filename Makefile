@@ -57,7 +57,7 @@ images: ## build every image as <name>:latest with the Docker of this machine
 	@docker build --target hpctl -t hpctl:latest .
 
 charts: install ## package the charts for a release (VERSION=1.2.3 REGISTRY=ghcr.io/owner/name) into .cache/charts
-	@$(RUN) python charts/publish.py .cache/charts --version '$(VERSION)' --registry '$(REGISTRY)'
+	@$(RUN) python charts/publish.py .cache/charts --version '$(VERSION)' --registry '$(REGISTRY)' --source '$(SOURCE)'
 
 sbom: $(filter .cache/%,$(UV)) ## a bill of materials (CycloneDX 1.5) for each image, into .cache/sbom
 	@mkdir -p .cache/sbom

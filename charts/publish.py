@@ -45,13 +45,21 @@ def stamp(charts: Path, version: str, registry: str) -> None:
     definition.write_text(text)
 
 
-def packages(destination: Path, version: str, registry: str) -> list[Path]:
+def link(charts: Path, source: str) -> None:
+    """Let alerts lead to their runbooks on the web, where the release's source is."""
+    for path in (charts / "monitoring" / "files" / "rules").glob("*.yml"):
+        path.write_text(path.read_text().replace("runbook_url: docs/", f"runbook_url: {source}/docs/"))
+
+
+def packages(destination: Path, version: str, registry: str, source: str = "") -> list[Path]:
     """Every chart but the library as `<name>-<version>.tgz`."""
     destination.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "charts"
         shutil.copytree(CHARTS, copy)  # what links lead to is copied with it
         stamp(copy, version, registry)
+        if source:
+            link(copy, source)
         return [
             Path(helm_python.package(chart.parent, destination=destination, version=version, app_version=version))
             for chart in sorted(copy.glob("*/Chart.yaml"))
@@ -65,10 +73,11 @@ def main() -> None:
     parser.add_argument("destination", type=Path)
     parser.add_argument("--version", required=True, help="of charts and images, such as 1.2.3")
     parser.add_argument("--registry", required=True, help="what stands before the images' names")
+    parser.add_argument("--source", default="", help="where the release's files can be read, for links to runbooks")
     told = parser.parse_args()
     if not re.fullmatch(r"\d+\.\d+\.\d+(-[\w.]+)?", told.version):
         parser.error(f"--version {told.version!r} is no version such as 1.2.3")
-    for path in packages(told.destination, told.version, told.registry.lower().rstrip("/")):
+    for path in packages(told.destination, told.version, told.registry.lower().rstrip("/"), told.source):
         sys.stdout.write(f"{path}\n")
 
 

@@ -11,12 +11,23 @@ import yaml
 from tests.charts.rendering import CHARTS, INFRASTRUCTURE, OPERATOR, SERVICES, Manifest
 
 REGISTRY = "ghcr.io/someone/healthcare"
+SOURCE = "https://github.com/someone/healthcare/blob/v1.2.3"
 
 
 def packaged(
     destination: Path, version: str, registry: str = "ghcr.io/SomeOne/healthcare/"
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, CHARTS / "publish.py", destination, "--version", version, "--registry", registry]
+    command = [
+        sys.executable,
+        CHARTS / "publish.py",
+        destination,
+        "--version",
+        version,
+        "--registry",
+        registry,
+        "--source",
+        SOURCE,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -54,6 +65,22 @@ def test_every_package_pulls_what_the_release_pushed(tmp_path: Path) -> None:
     told = schema["images"]["properties"]
     assert (schema["images"]["default"], told["registry"]["default"], told["tag"]["default"]) == ({}, REGISTRY, "1.2.3")
     assert {path: path.read_bytes() for path in before} == before, "the repository's own charts stay as they are"
+
+
+def test_alerts_of_a_release_lead_to_its_runbooks(tmp_path: Path) -> None:
+    assert packaged(tmp_path, "1.2.3").returncode == 0
+    told = objects(tmp_path / "monitoring-1.2.3.tgz", {"mode": "external"})
+    rules = [
+        rule
+        for each in told
+        if each["kind"] == "PrometheusRule"
+        for group in each["spec"]["groups"]
+        for rule in group["rules"]
+    ]
+    links = {rule["annotations"]["runbook_url"] for rule in rules if "alert" in rule}
+    assert len(links) > 15
+    assert all((CHARTS.parent / link.removeprefix(f"{SOURCE}/")).is_file() for link in links), links
+    assert all(link.startswith(f"{SOURCE}/docs/runbooks/") for link in links)
 
 
 @pytest.mark.parametrize("version", ["", "v1.2.3", "latest"])

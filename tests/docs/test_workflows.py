@@ -71,5 +71,7 @@ def test_a_tag_publishes_every_image_and_every_chart() -> None:
     assert names == "${{ env.OWNER }}/${{ matrix.image }}"
     charts = [step.get("run", "") for step in document["jobs"]["charts"]["steps"]]
     assert owner == "ghcr.io/${{ github.repository }}"
-    assert 'make charts VERSION="${GITHUB_REF_NAME#v}" REGISTRY="$OWNER"' in charts, "they pull what was pushed"
+    assert 'make charts VERSION="${GITHUB_REF_NAME#v}" REGISTRY="$OWNER" SOURCE="$SOURCE"' in charts, (
+        "they pull what was pushed"
+    )
     assert document[True]["push"]["tags"] == ["v[0-9]+.[0-9]+.[0-9]+"]
