@@ -1,5 +1,6 @@
 """docker-compose.yml as a user runs it, on the tests' engine and with ports of its own."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from hpctl.layout import PORTS, ROOT, Layout
 
 from tests.engine.daemon import Engine
+from tests.engine.needs import CLIENT
 
 MORE_PORTS = {"GRAFANA_PORT": 3000, "PROMETHEUS_PORT": 9090, "ALERTMANAGER_PORT": 9095}
 DEFAULTS = PORTS | MORE_PORTS
@@ -29,6 +31,27 @@ class Compose:
         files = [word for name in self.files for word in ("-f", str(ROOT / name))]
         where = ["--project-directory", str(ROOT), "--env-file", str(self.env)]
         return self.engine.docker("compose", *where, *files, *words, check=check)
+
+    def shell(self, line: str) -> None:
+        """A line of the documentation, whose `docker compose` means this project; files are beside its `.env`."""
+        mine = f"{CLIENT} compose --project-directory '{ROOT}' --env-file '{self.env}'"
+        places = {"DOCKER_HOST": f"unix://{self.engine.socket}", "DOCKER_CONFIG": str(self.engine.configuration)}
+        command = ["bash", "-euc", line.replace("docker compose", mine)]
+        done = subprocess.run(
+            command,
+            cwd=self.env.parent,
+            env=os.environ | places,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, line + done.stderr
+
+    def set(self, variable: str, value: str) -> None:
+        """Changes a line of `.env`; single quotes keep every character but themselves."""
+        kept = [line for line in self.env.read_text().splitlines() if not line.startswith(f"{variable}=")]
+        self.env.write_text("\n".join([*kept, f"{variable}='{value}'", ""]))
 
     def up(self, *words: str) -> None:
         self.run("up", "-d", "--wait", "--no-build", *words)
