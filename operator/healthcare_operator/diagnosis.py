@@ -1,11 +1,13 @@
 """Why new pods do not come up, in the kubelet's words; pure."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from healthcare_operator.platform import COMPONENT, Manifest
 
 _COMING_UP = frozenset({"PodInitializing", "ContainerCreating"})
+_ERROR = re.compile(r"(?:\w+\.)*\w+(?:Error|Exception): ")
 
 
 def cause(pods: Iterable[Manifest], images: Collection[str]) -> str:
@@ -37,5 +39,7 @@ def _troubles(pod: Manifest) -> Iterator[tuple[int, str]]:
 
 
 def _last_line(ended: dict[str, Any]) -> str:
+    """The last line that names an error: SQLAlchemy's are followed by the statement and a link."""
     lines = [line.strip() for line in (ended.get("message") or "").splitlines() if line.strip()]
-    return f": {lines[-1][:300]}" if lines else ""
+    named = [line for line in lines if _ERROR.match(line)]
+    return f": {(named or lines)[-1][:300]}" if lines else ""
