@@ -25,6 +25,7 @@ from tests.charts.rendering import (
 
 CASES = [pytest.param(chart, values, id=f"{chart}-{number}") for number, (chart, values) in enumerate(combinations())]
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
+OLDEST = "1.31"  # of Kubernetes; the API server of the strict tests is a new one
 THEIRS = ("kafka.strimzi.io", "postgresql.cnpg.io", "monitoring.coreos.com", "gateway.networking.k8s.io")
 
 
@@ -58,7 +59,13 @@ def test_every_object_is_what_kubernetes_knows(chart: str, values: dict[str, Any
         if not each["kind"].startswith(("ClusterRole", "CustomResourceDefinition")):
             assert each["metadata"]["namespace"] == "demo"
         if each["apiVersion"].partition("/")[0] not in THEIRS:
-            kubernetes_validate.validate(each, "1.33", strict=True)
+            kubernetes_validate.validate(each, OLDEST, strict=True)
+
+
+def test_charts_and_documentation_ask_for_the_same_kubernetes() -> None:
+    charts = [yaml.safe_load(path.read_text()) for path in CHARTS.glob("*/Chart.yaml")]
+    assert {chart["kubeVersion"] for chart in charts} == {f">={OLDEST}.0-0"}
+    assert f"needs Kubernetes {OLDEST} or newer" in (ROOT / "docs/kubernetes.md").read_text()
 
 
 @pytest.mark.parametrize(("chart", "values"), CASES)
