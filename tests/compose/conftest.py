@@ -41,7 +41,7 @@ def measured(request: pytest.FixtureRequest) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def docker(measured: dict[str, str]) -> Iterator[Engine]:
     began = time.monotonic()
-    with engine("compose") as running:
+    with engine() as running:
         build(running)
         build_standins(running)
         measured["engine and images"] = f"{time.monotonic() - began:.0f} s"

@@ -128,13 +128,13 @@ class Engine:
 
 
 @contextlib.contextmanager
-def engine(name: str = "engine", subnet: int = 201) -> Iterator[Engine]:
-    """An engine of that name until the block ends: its images stay in the user's cache, its containers do not.
+def engine(subnet: int = 201) -> Iterator[Engine]:
+    """The engine until the block ends: its images stay in the user's cache, for all suites; its containers do not.
 
     One process at a time may have it; another one waits. `subnet` is the second number of its networks' addresses.
     """
     install(PACKAGES)
-    root = cache_directory() / f"docker-{name}"
+    root = cache_directory() / "docker-engine"
     root.mkdir(parents=True, exist_ok=True)
     with (root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""The images that the node runs, out of the project's Dockerfile: the release, the one after it, and a broken one.
+"""The images that the node runs, out of the project's Dockerfile: the release, what may follow it, and what stands in.
 
 Third-party images cannot be pulled everywhere: the engine's stand-ins carry the real servers under the same tags.
 """
@@ -10,6 +10,7 @@ import yaml
 from hpctl.layout import SERVICES
 
 from tests.cluster.charts import CHARTS
+from tests.cluster.node.releases import Release, releases
 from tests.cluster.node.runtime import PAUSE
 from tests.engine.base import PYTHON
 from tests.engine.daemon import Engine, engine
@@ -26,37 +27,28 @@ BUILTIN = {  # Compose's service → our chart, and where its image stands in th
 ADDED = {"patient-service-db": ["RUN useradd --uid 70 alpine"]}  # Alpine's user, whose name initdb asks for
 GRAFANA = ("monitoring", "grafana", "image")  # can be had nowhere but from its registry: a page answers its probes
 PAGE = 'CMD ["python3", "-m", "http.server", "3000", "--directory", "/page"]'
-SECOND = "second"
-BROKEN = "broken"
-RELEASES = [service.name for service in SERVICES]
+OURS = [name for name in TARGETS if name != "hpctl"]
 
 
 def archive(target: Path) -> None:
     """Build all and write them into one archive, for a runtime without a registry."""
     with engine() as built:
-        build(built)
+        build(built, *OURS)
         build_standins(built, *BUILTIN)
         for service, place in BUILTIN.items():
-            _derive(built, chart_image(*place), image_of(service), *ADDED.get(service, ()))
-        _derive(built, chart_image(*GRAFANA), PYTHON, "RUN mkdir -p /page/api/health", PAGE)
-        _derive(built, PAUSE, "debian:trixie-slim", 'CMD ["sleep", "infinity"]')
-        for name in RELEASES:
-            _derive(built, f"{name}:{SECOND}", f"{name}:latest", "ENV APP_VERSION=0.2.0")
-        _derive(built, f"patient-service:{BROKEN}", PYTHON, "WORKDIR /broken")
+            _derive(built, Release(chart_image(*place), image_of(service), lines=ADDED.get(service, ())))
+        _derive(built, Release(chart_image(*GRAFANA), PYTHON, lines=("RUN mkdir -p /page/api/health", PAGE)))
+        _derive(built, Release(PAUSE, "debian:trixie-slim", lines=('CMD ["sleep", "infinity"]',)))
+        for release in releases(service.name for service in SERVICES):
+            _derive(built, release)
         built.docker("save", "--output", target, *everything())
 
 
 def everything() -> list[str]:
     """The tags of all images."""
-    ours = [f"{name}:latest" for name in TARGETS if name != "hpctl"]
-    later = [f"{name}:{SECOND}" for name in RELEASES]
-    return [
-        *ours,
-        *later,
-        f"patient-service:{BROKEN}",
-        PAUSE,
-        *(chart_image(*place) for place in (*BUILTIN.values(), GRAFANA)),
-    ]
+    ours = [f"{name}:latest" for name in OURS]
+    later = [release.tag for release in releases(service.name for service in SERVICES)]
+    return [*ours, *later, PAUSE, *(chart_image(*place) for place in (*BUILTIN.values(), GRAFANA))]
 
 
 def chart_image(chart: str, *place: str) -> str:
@@ -67,7 +59,9 @@ def chart_image(chart: str, *place: str) -> str:
     return f"{found['repository']}:{found['tag']}"
 
 
-def _derive(built: Engine, tag: str, base: str, *lines: str) -> None:
+def _derive(built: Engine, release: Release) -> None:
     with tempfile.TemporaryDirectory() as context:
-        (Path(context) / "Dockerfile").write_text("\n".join((f"FROM {base}", *lines)))
-        built.docker("build", "--network=host", f"--tag={tag}", context)
+        for name, content in release.files.items():
+            (Path(context) / name).write_text(content)
+        (Path(context) / "Dockerfile").write_text("\n".join((f"FROM {release.base}", *release.lines)))
+        built.docker("build", "--network=host", f"--tag={release.tag}", context)

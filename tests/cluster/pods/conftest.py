@@ -1,18 +1,34 @@
-"""A node with the project's images, and the platform on it. Root, or the tests say why they cannot run, and fail."""
+"""A node with the project's images, and platforms on it. Root, or the tests say why they cannot run, and fail."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hpctl.layout import ROOT
 
+from tests.cluster import charts
 from tests.cluster.node import images
 from tests.cluster.node.machine import NoNode
 from tests.cluster.node.node import NodeCluster, node_cluster
 from tests.cluster.node.platform import Platform, bring_up
+from tests.cluster.pods.care import NAME, Care
 
 HERE = Path(__file__).parent
+Took = Callable[[str], None]
 MINUTES = 30  # the first test of a fresh machine builds Kubernetes and every image
+MEASURED = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MEASURED] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[MEASURED]:
+        terminalreporter.section("node")
+        terminalreporter.line(", ".join(config.stash[MEASURED]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,12 +40,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
+def took(request: pytest.FixtureRequest) -> Took:
+    began = time.monotonic()
+
+    def note(what: str) -> None:
+        """How long it took since the last note."""
+        nonlocal began
+        request.config.stash[MEASURED].append(f"{what}: {time.monotonic() - began:.0f} s")
+        began = time.monotonic()
+
+    return note
+
+
+@pytest.fixture(scope="session")
+def node(took: Took, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
     archive = tmp_path_factory.mktemp("images") / "images.tar"
     try:
         with node_cluster() as cluster:
+            took("node up")
             images.archive(archive)
+            took("images built")
             cluster.load(archive)
+            took("images loaded")
             archive.unlink()
             yield cluster
     except NoNode as reason:
@@ -37,8 +69,22 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
 
 
 @pytest.fixture(scope="module")
-def platform(node: NodeCluster) -> Iterator[Platform]:
-    """By the charts alone. It goes before the next module's: two cores have no room for two platforms' requests."""
-    running = bring_up(node, node.namespace("care"))
-    yield running
-    node.kubectl("delete", "namespace", running.namespace, "--timeout=180s", timeout=200)
+def platform(node: NodeCluster) -> Platform:
+    """By the charts alone. It goes with its node."""
+    return bring_up(node, node.namespace("care"))
+
+
+@pytest.fixture(scope="module")
+def care(node: NodeCluster) -> Iterator[Care]:
+    """The laptop sample, Ready, with nothing installed beforehand but the operator's chart."""
+    system = node.namespace("operator")
+    node.apply(*charts.render("healthcare-operator", system), namespace=system)
+    node.kubectl("rollout", "status", "deployment/healthcare-operator", "-n", system, "--timeout=180s", timeout=200)
+    namespace = node.namespace("laptop")
+    node.kubectl("apply", "--namespace", namespace, "--filename", str(ROOT / "k8s/samples/laptop.yaml"))
+    platform = Care(node, namespace, prefix=f"{NAME}-")
+    platform.holds("Ready", 600)
+    yield platform
+    # Two cores have no room for two platforms' requests; nobody waits for the end of the rest.
+    node.kubectl("delete", "hcp", "--all", "--namespace", namespace, "--timeout=120s", timeout=140)
+    node.kubectl("delete", "namespace", namespace, system, "--wait=false")
