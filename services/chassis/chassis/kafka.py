@@ -156,13 +156,15 @@ class KafkaProducer:
             try:
                 await producer.start()
                 await self._make_topics()
-            except (KafkaError, OSError) as error:
-                await producer.stop()
-                log.warning("kafka cannot be reached yet", error=type(error).__name__)
-                await asyncio.sleep(RETRY_SECONDS)
             except asyncio.CancelledError:
                 await producer.stop()
                 raise
+            except (
+                Exception
+            ) as error:  # a broker that is fenced, say, names no broker: the client asserts that one does
+                await producer.stop()
+                log.warning("kafka cannot be reached yet", error=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
             else:
                 self._producer = producer
                 self._connected.set()
