@@ -172,7 +172,7 @@ class _Exchange:
         length = headers.get(b"content-length")
         if length is None and b"transfer-encoding" not in headers:
             return None
-        if length is not None and (not length.isdigit() or int(length) > self._limit):
+        if length is not None and (not length.isdigit() or _beyond(length, self._limit)):
             return PayloadTooLarge(self._limit)
         if self._scope["method"] in ("POST", "PUT", "PATCH") and length != b"0":
             media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
@@ -220,3 +220,9 @@ class _Exchange:
 
 def _text(value: bytes | None) -> str | None:
     return value.decode("latin-1") if value is not None else None
+
+
+def _beyond(length: bytes, limit: int) -> bool:
+    """Whether digits say more than the limit; `int` refuses thousands of them, leading zeros too."""
+    digits = length.lstrip(b"0")
+    return len(digits) > 18 or int(digits or b"0") > limit

@@ -48,7 +48,7 @@ class Jwks:
         while True:
             try:
                 keys = public_keys(await asyncio.to_thread(self._fetch))
-            except (OSError, ValueError) as error:
+            except Exception as error:  # whatever a stranger's set is made of: the next one may be sound
                 log.warning("the issuer's keys cannot be fetched", error=type(error).__name__)
             else:
                 self._verifier.trust(keys)

@@ -1,5 +1,6 @@
 """HTTP as every service speaks it: problems, ids, actuator pages, and what a proxy may say."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -176,6 +177,19 @@ async def test_a_chunked_body_is_limited_too(client) -> None:
 
     answer = await client.post("/things", content=chunks(), headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
+
+
+async def test_a_length_of_thousands_of_digits_is_no_crash(client) -> None:
+    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+    length = b"0" * 5_000 + b"2"
+    writer.write(
+        b"POST /things HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        b"Content-Length: " + length + b"\r\n\r\n{}"
+    )
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.contract("D09")

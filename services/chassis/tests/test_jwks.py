@@ -25,12 +25,13 @@ def issuer() -> TokenIssuer:
     return TokenIssuer(Settings.from_environ({}), private.decode())
 
 
-def publishing(jwks: dict[str, Any]) -> Any:
-    routes = APIRouter()
+def publishing(*sets: Any) -> Any:
+    """One set after the other; the last one stays."""
+    routes, left = APIRouter(), list(sets)
 
     @routes.get("/.well-known/jwks.json")
-    async def keys() -> dict[str, Any]:
-        return jwks
+    async def keys() -> Any:
+        return left.pop(0) if len(left) > 1 else left[0]
 
     return create_app(Settings.from_environ({}), routers=[routes])
 
@@ -70,3 +71,21 @@ async def test_published_keys_are_fetched_and_outlive_their_publisher() -> None:
     finally:
         await client.aclose()
         await serving.__aexit__(None, None, None)
+
+
+@pytest.mark.contract("D10")
+async def test_a_malformed_set_of_keys_is_fetched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chassis.jwks.RETRY_SECONDS", 0.05)
+    signer = issuer()
+    good = {"Authorization": f"Bearer {signer.issue('a@example.com', 'USER')}"}
+    strange = [[], {"keys": 7}, {"keys": ["text"]}, {"keys": [{"kty": "RSA", "n": 1}]}, "keys"]
+    async with (
+        serve(publishing(*strange, signer.jwks)) as auth,
+        serve(guarded(f"{auth}/.well-known/jwks.json")) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+
+        async def accepted() -> bool:
+            return (await client.get("/mine", headers=good)).status_code == 200
+
+        await eventually(accepted)
