@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import httpx2 as httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
 from chassis.testing import eventually
 from hpctl.layout import Layout
 
@@ -21,16 +22,23 @@ from hpctl import state
 from tests.conftest import Stack
 
 GROUPS = ("appointments-cg", "patient-service", "analytics-service")
+TOPICS = ("patient.created", "patient.updated", "patient.deleted")
 
 
 class Platform:
-    """A running stack under test; `created` are the patients whose 201 was seen."""
+    """A running stack under test.
+
+    `created`: the patients whose 201 was seen and whom nobody deleted since; `deleted`: the ids whose 204 was seen;
+    `planted`: the poison, by topic.
+    """
 
     def __init__(self, stack: Stack, seed: int) -> None:
         self.stack = stack
         self.layout = Layout(stack.offset)
         self.dice = random.Random(seed)
         self.created: list[dict[str, Any]] = []
+        self.deleted: set[uuid.UUID] = set()
+        self.planted: dict[str, list[bytes]] = {}
         self.refused = 0
         self._token = stack.client().headers["Authorization"]
 
@@ -41,18 +49,20 @@ class Platform:
         """A client of one service itself: the gateway's limits are not what is tested here."""
         return httpx.AsyncClient(base_url=self.url(port), headers={"Authorization": self._token}, timeout=20)
 
-    def pid(self, name: str) -> int:
+    def pids(self, *names: str) -> list[int]:
         rows = json.loads(self.stack.hpctl("status", "--json").stdout)["processes"]
-        return next(row["pid"] for row in rows if row["name"] == name)
+        found = {row["name"]: row["pid"] for row in rows}
+        return [found[name] for name in names]
 
-    def kill(self, name: str) -> None:
-        """SIGKILL; the supervisor starts it again."""
-        os.kill(self.pid(name), signal.SIGKILL)
+    def kill(self, *names: str) -> None:
+        """SIGKILL; the supervisor starts them again."""
+        for pid in self.pids(*names):
+            os.kill(pid, signal.SIGKILL)
 
     @contextlib.contextmanager
     def frozen(self, name: str) -> Any:
         """SIGSTOP, and SIGCONT at the end."""
-        pid = self.pid(name)
+        (pid,) = self.pids(name)
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
@@ -60,22 +70,29 @@ class Platform:
             os.kill(pid, signal.SIGCONT)
 
     async def write(self, count: int, *, must: bool = False, pause: float = 0.01) -> None:
-        """Creates patients and updates some of them. `must`: every answer has to be a 2xx."""
+        """Creates patients; of ten, some five are updated and one is deleted. `must`: every answer has to be a 2xx."""
         async with self.client() as client:
             for _ in range(count):
                 body = {"email": f"{uuid.uuid4().hex}@example.com", "address": "1 Road", "dateOfBirth": "1990-01-01"}
                 answer = await self._send(client, "POST", "/patients", body | {"name": "First"}, must=must)
                 if answer is not None:
-                    self.created.append(answer.json())
-                    if self.dice.random() < 0.5:
-                        path = f"/patients/{answer.json()['id']}"
-                        await self._send(
-                            client, "PUT", path, body | {"name": f"Second {self.dice.random()}"}, must=must
-                        )
+                    await self._change(client, answer.json(), body, must=must)
                 await asyncio.sleep(pause * self.dice.random())
 
+    async def _change(
+        self, client: httpx.AsyncClient, patient: dict[str, Any], body: dict[str, str], *, must: bool
+    ) -> None:
+        path, fate = f"/patients/{patient['id']}", self.dice.random()
+        if fate < 0.9:
+            self.created.append(patient)
+            if fate < 0.5:
+                body |= {"name": f"Second {self.dice.random()}"}
+                await self._send(client, "PUT", path, body, must=must)
+        elif await self._send(client, "DELETE", path, None, must=must) is not None:
+            self.deleted.add(uuid.UUID(patient["id"]))
+
     async def _send(
-        self, client: httpx.AsyncClient, method: str, path: str, body: dict[str, str], *, must: bool
+        self, client: httpx.AsyncClient, method: str, path: str, body: dict[str, str] | None, *, must: bool
     ) -> httpx.Response | None:
         try:
             answer = await client.request(method, path, json=body)
@@ -122,24 +139,37 @@ class Platform:
         return {row["type"]: row["n"] for row in rows}
 
     async def settled(self, within: float = 60) -> None:
-        """Every copy equals its source: nothing lost, nothing twice, nothing old."""
+        """Every copy equals its source: nothing lost, nothing twice, nothing old; only poison was put aside."""
         await eventually(self._consistent, within=within, every=0.3)
+        await eventually(self._aside, within=30, every=0.3)
+
+    async def _aside(self) -> bool:
+        expected = {
+            f"{topic}.{group}.dlq": sorted(values) for topic, values in self.planted.items() for group in GROUPS
+        }
+        found = await self.dead_letters()
+        assert {name: sorted(values) for name, values in found.items()} == expected, (
+            "the dead letters are not the poison"
+        )
+        return True
 
     async def _consistent(self) -> bool:
         source = await self.source()
         assert {uuid.UUID(each["id"]) for each in self.created} <= {row[0] for row in source}, "a 201 was lost"
-        assert await self.projection() == source, "the projection is not the source"
+        assert not self.deleted & {row[0] for row in source}, "a deletion was lost"
+        projection = await self.projection()
+        assert projection == source, f"not projected: {source - projection}; no longer so: {projection - source}"
         waiting = await self.query("patient_service", "SELECT count(*) AS n FROM outbox")
         assert waiting[0]["n"] == 0, "events wait in the outbox"
         published, counted = await self.published(), await self.counted()
-        for kind in ("patient.created", "patient.updated", "patient.deleted"):
+        for kind in TOPICS:
             assert counted.get(kind, 0) == published[kind], f"{kind} counted {counted.get(kind)} of {published[kind]}"
         return True
 
     async def published(self) -> Counter[str]:
         """Distinct events on the patients' topics, by type."""
         seen: set[tuple[str, str]] = set()
-        for topic in ("patient.created", "patient.updated", "patient.deleted"):
+        for topic in TOPICS:
             for record in await self.records(topic):
                 with contextlib.suppress(ValueError, TypeError, KeyError):
                     event = json.loads(record.value or b"")
@@ -149,8 +179,8 @@ class Platform:
     async def records(self, topic: str) -> list[Any]:
         """Everything that a topic holds; nothing when it does not exist."""
         reader = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
-        await reader.start()
         try:
+            await reader.start()
             numbers = reader.partitions_for_topic(topic) or await self._partitions(reader, topic)
             partitions = [TopicPartition(topic, number) for number in numbers]
             if not partitions:
@@ -164,6 +194,8 @@ class Platform:
                 for batch in (await reader.getmany(timeout_ms=200)).values():
                     found += batch
             return found
+        except KafkaConnectionError:
+            raise AssertionError("the broker is not back yet") from None
         finally:
             await reader.stop()
 
@@ -185,7 +217,7 @@ class Platform:
 
     async def dead_letters(self) -> dict[str, list[bytes]]:
         """What lies in the patients' dead-letter topics."""
-        names = [f"{topic}.{group}.dlq" for topic in ("patient.created", "patient.updated") for group in GROUPS]
+        names = [f"{topic}.{group}.dlq" for topic in TOPICS for group in GROUPS]
         found = {name: [record.value for record in await self.records(name)] for name in names}
         return {name: values for name, values in found.items() if values}
 

@@ -12,6 +12,8 @@ from chassis.testing import eventually, free_port
 from hpctl.environment import environment
 from hpctl.layout import service_named
 
+from tests.chaos.platform import TOPICS
+
 
 async def load(platform, *, writers: int = 4, count: int = 25, must: bool = False) -> None:
     await asyncio.gather(*(platform.write(count, must=must) for _ in range(writers)))
@@ -36,31 +38,6 @@ async def test_kafka_frozen_during_writes(platform) -> None:
         while asyncio.get_running_loop().time() < deadline:
             await platform.write(5, must=True, pause=0.2)
     await platform.settled(within=120)
-    assert await platform.dead_letters() == {}
-
-
-@pytest.mark.contract("D02", "D03", "P10")
-async def test_patient_service_killed_between_commit_and_publish(platform) -> None:
-    """Killed three times under load: at any moment there are rows whose events are not sent yet."""
-    writing = asyncio.create_task(load(platform, count=60))
-    for _ in range(3):
-        await asyncio.sleep(0.4 + platform.dice.random())
-        platform.kill("patient-service")
-    await writing
-    await platform.up(4000)
-    await platform.settled()
-
-
-@pytest.mark.contract("Q15", "D02", "D03")
-async def test_consumers_killed_between_commit_and_offset(platform) -> None:
-    writing = asyncio.create_task(load(platform, count=60, must=True))
-    for _ in range(2):
-        await asyncio.sleep(0.3 + platform.dice.random())
-        platform.kill("appointment-service")
-        platform.kill("analytics-service")
-    await writing
-    await platform.up(4006, 4002)
-    await platform.settled(within=90)
 
 
 async def test_postgresql_killed_under_load(platform) -> None:
@@ -127,32 +104,21 @@ async def test_without_the_patient_service_appointments_are_read(platform) -> No
 
 @pytest.mark.contract("E11")
 async def test_one_poison_message_in_a_hundred(platform) -> None:
-    planted = [f"poison {number} {uuid.uuid4()}".encode() for number in range(3)]
     async with platform.producer() as producer:
         for number in range(300):
+            await platform.write(1, must=True, pause=0)
             if number % 100 == 50:
-                await producer.send_and_wait("patient.updated", planted[number // 100], key=b"nobody")
-            if number % 10 == 0:
-                await platform.write(1, must=True, pause=0)
+                poison = f"poison {number} {uuid.uuid4()}".encode()
+                platform.planted.setdefault("patient.updated", []).append(poison)
+                await producer.send_and_wait("patient.updated", poison, key=b"nobody")
     await platform.settled()
-
-    async def aside() -> bool:
-        found = await platform.dead_letters()
-        expected = {
-            f"patient.updated.{group}.dlq": sorted(planted)
-            for group in ("appointments-cg", "patient-service", "analytics-service")
-        }
-        assert {name: sorted(values) for name, values in found.items()} == expected
-        return True
-
-    await eventually(aside, within=30, every=0.3)
 
 
 @pytest.mark.contract("Q14", "Q15", "D03")
 async def test_whole_topics_replayed_twice_change_nothing(platform) -> None:
     before, counted = await platform.projection(), await platform.counted()
     async with platform.producer() as producer:
-        for topic in ("patient.created", "patient.updated"):
+        for topic in TOPICS:
             records = [record for record in await platform.records(topic) if record.value and record.value[:1] == b"{"]
             for _ in range(2):
                 for record in records:

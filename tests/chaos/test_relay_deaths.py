@@ -4,24 +4,14 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-import asyncpg
 import httpx2 as httpx
 import pytest
 from chassis.testing import eventually, free_port
 from hpctl.environment import environment
 from hpctl.layout import service_named
 
-GATE = 4711  # an advisory lock that every delete from the outbox has to pass
-CLOSE = f"""
-    CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql
-    AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared({GATE}); RETURN NULL; END $$;
-    CREATE TRIGGER gate BEFORE DELETE ON outbox FOR EACH STATEMENT EXECUTE FUNCTION gate();
-"""
-OPEN = "DROP TRIGGER gate ON outbox; DROP FUNCTION gate()"
-AT_THE_GATE = f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = {GATE} AND NOT granted"
+from tests.chaos.gate import Gate, closed
 
 
 @pytest.mark.contract("D02", "D03")
@@ -29,14 +19,14 @@ async def test_a_relay_killed_between_send_and_delete(platform) -> None:
     """Both relays, the one within patient-service and one alone, have sent; neither may delete; both are killed."""
     alone = await a_relay(platform)
     try:
-        async with gate(platform) as keeper:
+        async with closed(platform, "patient_service", "outbox", "DELETE") as gate:
             await asyncio.gather(*(platform.write(10, must=True) for _ in range(4)))
-            pids = await eventually(lambda: both(keeper), within=30)
+            pids = await eventually(lambda: both(gate), within=30)
             alone.kill()
             platform.kill("patient-service")
             for pid in pids:
-                await keeper.execute("SELECT pg_terminate_backend($1)", pid)
-            waiting = await keeper.fetchval("SELECT count(*) FROM outbox")
+                await gate.keeper.execute("SELECT pg_terminate_backend($1)", pid)
+            waiting = await gate.keeper.fetchval("SELECT count(*) FROM outbox")
             assert waiting > 0
     finally:
         alone.kill()
@@ -47,21 +37,9 @@ async def test_a_relay_killed_between_send_and_delete(platform) -> None:
     assert len(copies) > len(set(copies)), "nothing was sent twice: the relays died too early or too late"
 
 
-async def both(keeper: asyncpg.Connection) -> list[int]:
-    pids = [row["pid"] for row in await keeper.fetch(AT_THE_GATE)]
+async def both(gate: Gate) -> list[int]:
+    pids = await gate.waiting()
     return pids if len(pids) == 2 else []
-
-
-@asynccontextmanager
-async def gate(platform) -> AsyncIterator[asyncpg.Connection]:
-    async with platform.connected("patient_service") as keeper:
-        await keeper.execute(CLOSE)
-        await keeper.execute("SELECT pg_advisory_lock($1)", GATE)
-        try:
-            yield keeper
-        finally:
-            await keeper.execute("SELECT pg_advisory_unlock($1)", GATE)
-            await keeper.execute(OPEN)
 
 
 async def a_relay(platform) -> subprocess.Popen[bytes]:

@@ -1,0 +1,90 @@
+"""Processes die at the very moment at which an event, or an offset, could be lost."""
+
+import asyncio
+import os
+import re
+import signal
+
+import pytest
+from chassis.testing import eventually
+
+from tests.chaos.gate import closed
+from tests.chaos.platform import Platform
+
+CONSUMERS = {"appointment-service": 4006, "analytics-service": 4002}
+
+
+@pytest.mark.contract("D02", "D03", "P10")
+async def test_patient_service_killed_between_commit_and_publish(platform: Platform) -> None:
+    """Each write is answered, so it is committed; the broker has stopped, so nothing is published; then the service
+    dies. Its successor sends what the outbox holds."""
+    with platform.frozen("kafka"):
+        await asyncio.gather(*(platform.write(10, must=True) for _ in range(4)))
+        waiting = await platform.query("patient_service", "SELECT count(*) AS n FROM outbox")
+        assert waiting[0]["n"] >= 40
+        platform.kill("patient-service")
+        await platform.up(4000)
+    await platform.settled(within=90)
+
+
+@pytest.mark.contract("D02", "P10")
+async def test_patient_service_killed_at_any_moment(platform: Platform) -> None:
+    writing = asyncio.gather(*(platform.write(60) for _ in range(4)))
+    for _ in range(3):
+        await asyncio.sleep(0.4 + platform.dice.random())
+        platform.kill("patient-service")
+    await writing
+    await platform.up(4000)
+    await platform.settled()
+
+
+@pytest.mark.contract("Q15", "D02", "D03")
+async def test_consumers_killed_between_commit_and_offset(platform: Platform) -> None:
+    """Both consumers hold a message, and wait to write. The broker dies, they commit, no offset can be; they die too.
+    The message comes again, and changes nothing."""
+    await platform.write(5, must=True)
+    await platform.settled()
+    async with (
+        closed(platform, "appointment_service", "cached_patient", "INSERT OR UPDATE") as projection,
+        closed(platform, "analytics_service", "event_count", "INSERT OR UPDATE") as counters,
+    ):
+        await platform.write(1, must=True)
+        for gate in (projection, counters):
+            await eventually(gate.waiting, within=30, every=0.05)
+        pids = platform.pids(*CONSUMERS)
+        platform.kill("kafka")
+        for gate in (projection, counters):
+            await gate.open()
+            await eventually(gate.passed, within=10, every=0.02)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+    await platform.up(*CONSUMERS.values())
+    await eventually(lambda: both_came_again(platform), within=60, every=0.3)
+    await platform.settled(within=90)
+
+
+async def both_came_again(platform: Platform) -> bool:
+    """Nothing was written since the processes began: what they have handled, they got again."""
+    return (
+        await handled(platform, "appointment-service", "appointments-cg", "handled") > 0
+        and await handled(platform, "analytics-service", "analytics-service", "duplicate") > 0
+    )
+
+
+async def handled(platform: Platform, service: str, group: str, result: str) -> float:
+    """Messages of the patients' topics since the process began."""
+    async with platform.client(CONSUMERS[service]) as client:
+        text = (await client.get("/actuator/prometheus")).text
+    series = re.compile(rf'consumer_messages_total{{group="{group}",result="{result}",topic="patient\.[a-z]+"}} (\S+)')
+    return sum(float(value) for value in series.findall(text))
+
+
+@pytest.mark.contract("Q15", "D02")
+async def test_consumers_killed_at_any_moment(platform: Platform) -> None:
+    writing = asyncio.gather(*(platform.write(60, must=True) for _ in range(4)))
+    for _ in range(2):
+        await asyncio.sleep(0.3 + platform.dice.random())
+        platform.kill(*CONSUMERS)
+    await writing
+    await platform.up(*CONSUMERS.values())
+    await platform.settled(within=90)
