@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from healthcare_operator.platform import Manifest, Platform
 from healthcare_operator.render import belonging
-from healthcare_operator.service_values import WITH_DATABASE, database_of
+from healthcare_operator.service_values import WITH_DATABASE, database_of, kafka_secrets
 
 Make = Callable[[], str]
 
@@ -44,6 +44,9 @@ def wanted(platform: Platform) -> dict[str, dict[str, str | Make]]:
             }
     if spec.postgres.mode == "builtin":
         found[platform.named("postgres-superuser")] = {"password": password}
+    if spec.kafka.mode == "strimzi":
+        for secret in kafka_secrets(platform).values():
+            found[secret] = {"password": password}
     if spec.redis.mode == "builtin":
         found[platform.named("redis")] = {"password": password}
     if spec.auth.existing_secret is None:

@@ -23,6 +23,11 @@ def database_of(service: str) -> str:
     return service.removesuffix("-service")
 
 
+def kafka_secrets(platform: Platform) -> dict[str, str]:
+    """By service, the Secret whose password Strimzi gives its user; the Secret of the user's name is Strimzi's own."""
+    return {name: platform.named(f"{name}-kafka") for name in WITH_DATABASE}
+
+
 def common(platform: Platform, component: str) -> dict[str, Any]:
     """What the values of every chart begin with."""
     return {
@@ -121,7 +126,7 @@ def _kafka(platform: Platform, name: str) -> dict[str, Any]:
             "createTopics": False,
             "securityProtocol": "SASL_SSL",
             "username": f"{cluster}-{name}",
-            "existingSecret": f"{cluster}-{name}",
+            "existingSecret": kafka_secrets(platform)[name],
             "caSecret": f"{cluster}-cluster-ca-cert",
         }
     if spec.mode == "builtin":

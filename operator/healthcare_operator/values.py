@@ -5,7 +5,7 @@ from typing import Any
 
 from healthcare_operator import service_values
 from healthcare_operator.platform import Platform
-from healthcare_operator.service_values import PORTS, WITH_DATABASE, common, database_of, watched
+from healthcare_operator.service_values import PORTS, WITH_DATABASE, common, database_of, kafka_secrets, watched
 from healthcare_operator.spec import SERVICES
 
 Values = dict[str, Any]
@@ -52,6 +52,7 @@ def kafka(platform: Platform) -> Values | None:
         "topicPrefix": spec.topic_prefix,
         "topicPartitions": spec.topic_partitions,
         "config": dict(spec.config),
+        "userSecrets": kafka_secrets(platform) if spec.mode == "strimzi" else {},
         "metrics": watched(platform),
         "networkPolicy": {"enabled": platform.spec.network_policies},
     }

@@ -74,3 +74,17 @@ def test_nobody_but_the_one_who_signs_holds_the_private_key(tmp_path: Path) -> N
 def _mounted(deployment: Manifest) -> set[str]:
     volumes = deployment["spec"]["template"]["spec"]["volumes"]
     return {each["secret"]["secretName"] for each in volumes if "secret" in each}
+
+
+def test_strimzi_gives_a_user_the_password_that_its_service_holds() -> None:
+    platform = sample("minimal")
+    found = components(platform, CHARTS)
+    made = {each["metadata"]["name"]: each["data"] for each in secrets.manifests(platform, {})}
+    users = [each for each in found["kafka"] if each["kind"] == "KafkaUser"]
+    assert len(users) == 5
+    for user in users:
+        service = user["metadata"]["name"].removeprefix("care-kafka-")
+        given = user["spec"]["authentication"]["password"]["valueFrom"]["secretKeyRef"]
+        [deployment] = [each for each in found[service] if each["kind"] == "Deployment"]
+        assert given["name"] in _mounted(deployment)
+        assert len(base64.urlsafe_b64decode(base64.b64decode(made[given["name"]][given["key"]]) + b"=")) == 32
