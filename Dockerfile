@@ -93,7 +93,7 @@ COPY charts /app/charts
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 # kopf asks for the name of its user, and user 10001 has none in /etc/passwd.
-ENV CHARTS_DIR=/app/charts USER=operator
+ENV CHARTS_DIR=/app/charts USER=operator APP_VERSION=${VERSION}
 LABEL org.opencontainers.image.title=healthcare-operator \
       org.opencontainers.image.description="Reconciles HealthcarePlatform resources" \
       org.opencontainers.image.version=${VERSION} \

@@ -1,9 +1,10 @@
 """Kubernetes Events, when a condition changes and at no other time."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -12,8 +13,54 @@ from healthcare_operator.platform import MANAGER, Manifest
 
 log = structlog.get_logger()
 
-_BAD_WHEN_TRUE = frozenset({"Degraded", "Drifted", "Stalled"})
-_TOLD = frozenset({"Ready", "Degraded", "Drifted", "Stalled", "Suspended", "DependenciesReady"})
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What an Event says: `{why}` is the condition's own message."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    sentence: str
+
+
+BEGUN = Word("Normal", "Installing", "The platform is being brought up: {why}.")
+TOLD = {
+    ("Ready", "True"): Word("Normal", "PlatformReady", "Every component is ready."),
+    ("Ready", "False"): Word("Warning", "PlatformNotReady", "The platform is no longer ready: {why}."),
+    ("Degraded", "UpgradeFailed"): Word("Warning", "UpgradeFailed", "The upgrade was taken back: {why}."),
+    ("Degraded", "ApplyFailed"): Word("Warning", "ApplyFailed", "An object could not be applied: {why}."),
+    ("Degraded", "False"): Word("Normal", "Recovered", "Nothing fails any longer."),
+    ("Drifted", "FieldConflict"): Word("Warning", "FieldConflict", "A field is left to its other owner: {why}."),
+    ("Drifted", "NotCorrected"): Word("Warning", "DriftNotCorrected", "What was changed by hand stays: {why}."),
+    ("Drifted", "False"): Word("Normal", "DriftResolved", "Everything is as the spec says again."),
+    ("DependenciesReady", "False"): Word("Warning", "DefinitionMissing", "The platform needs another operator: {why}"),
+    ("DependenciesReady", "True"): Word("Normal", "DefinitionsInstalled", "Every definition that it needs is served."),
+    ("Stalled", "InvalidSpec"): Word("Warning", "InvalidSpec", "The spec cannot work, so nothing is changed: {why}."),
+    ("Stalled", "False"): Word("Normal", "SpecAccepted", "The spec can work again."),
+    ("Suspended", "True"): Word("Normal", "Suspended", "Nothing is changed until spec.suspend is false again."),
+    ("Suspended", "False"): Word("Normal", "Resumed", "The platform is kept as its spec says again."),
+}
+"""By condition, and its status or, where one status has several reasons, its reason."""
+
+_USUAL = {"Ready": "True", "DependenciesReady": "True"}
+Spoken = tuple[Word, str]
+
+
+def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Spoken]:
+    """What is said of the way from one status to the next, with the reason for it; pure.
+
+    A condition that is not among the others is as it usually is, and a platform begins without a word about that.
+    """
+    was = {each["type"]: each["status"] for each in before.get("conditions", [])}
+    now = {each["type"]: each for each in after["conditions"]}
+    for kind in dict.fromkeys(kind for kind, _ in TOLD):
+        usual = _USUAL.get(kind, "False")
+        held = now.get(kind, {"status": usual, "reason": "", "message": ""})
+        if kind == "Ready" and not was and held["status"] == "False":
+            if not now.keys() & {"Stalled", "Suspended"}:
+                yield BEGUN, held["message"]
+        elif held["status"] != was.get(kind, usual) or (kind == "Ready" and not was):
+            yield TOLD.get((kind, held["status"])) or TOLD[kind, held["reason"]], held["message"]
 
 
 class Recorder:
@@ -24,16 +71,10 @@ class Recorder:
 
     async def transitions(self, found: Manifest, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """One Event for each condition whose status changed; an Event that cannot be written is only logged."""
-        held = {each["type"]: each["status"] for each in before.get("conditions", [])}
-        for each in after["conditions"]:
-            usual = "True" if each["type"] in ("Ready", "DependenciesReady") else "False"
-            if each["type"] in _TOLD and held.get(each["type"], usual if held else "") != each["status"]:
-                if not held and each["status"] == usual:
-                    continue  # a platform begins without a word about what is as it should be
-                await self._write(found, each)
+        for word, why in transitions(before, after):
+            await self._write(found, word, why)
 
-    async def _write(self, found: Manifest, condition: Mapping[str, Any]) -> None:
-        bad = (condition["status"] == "True") == (condition["type"] in _BAD_WHEN_TRUE)
+    async def _write(self, found: Manifest, word: Word, why: str) -> None:
         meta, now = found["metadata"], datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         event = {
             "apiVersion": "v1",
@@ -41,9 +82,9 @@ class Recorder:
             "metadata": {"name": f"{meta['name']}.{secrets.token_hex(8)}", "namespace": meta["namespace"]},
             "involvedObject": {key: found[key] for key in ("apiVersion", "kind")}
             | {key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion")},
-            "type": "Warning" if bad and condition["type"] != "Suspended" else "Normal",
-            "reason": f"{condition['type']}{'' if condition['status'] == 'True' else 'No'}",
-            "message": f"{condition['reason']}: {condition['message']}"[:1024],
+            "type": word.type,
+            "reason": word.reason,
+            "message": word.sentence.format(why=why.rstrip("."))[:1024],
             "source": {"component": MANAGER},
             "firstTimestamp": now,
             "lastTimestamp": now,

@@ -1,5 +1,7 @@
 """The only module that touches Helm: charts in, manifests out."""
 
+import shutil
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,10 @@ class Charts:
         return [each for text in texts for each in yaml.load_all(text, Loader=_Loader) if each]
 
     def _loaded(self, chart: str) -> helm_python.Chart:
-        return helm_python.Chart.load(str(self._directory / chart))
+        """From a copy without links: for each link Helm would print a line of its own among those of the log."""
+        with tempfile.TemporaryDirectory() as folder:
+            copy = shutil.copytree(self._directory / chart, Path(folder) / chart)
+            return helm_python.Chart.load(str(copy))
 
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -6,17 +6,15 @@ once the operator is gone. Deletion is the garbage collector's, by owner referen
 
 import asyncio
 import contextlib
-import logging
-import os
 import secrets
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import kopf
 import structlog
 
-from healthcare_operator import health, metrics
+from healthcare_operator import health, logs, metrics
 from healthcare_operator.api import Api
 from healthcare_operator.crd import GROUP, PLURAL, VERSION
 from healthcare_operator.helm import Charts
@@ -24,7 +22,7 @@ from healthcare_operator.lease import Lease, Lost
 from healthcare_operator.platform import PLATFORM
 from healthcare_operator.reconcile import Reconciler
 from healthcare_operator.settings import Settings
-from healthcare_operator.workqueue import WorkQueue
+from healthcare_operator.workqueue import Key, WorkQueue
 
 log = structlog.get_logger()
 
@@ -59,7 +57,11 @@ CHILDREN = (
 DEFINITIONS = ("kafka.strimzi.io", "postgresql.cnpg.io", "monitoring.coreos.com", "gateway.networking.k8s.io")
 
 
-def register(registry: kopf.OperatorRegistry, queue: WorkQueue) -> None:
+Refers = Callable[[str, str], list[Key]]
+"""The platforms that a Secret is given to, by its namespace and name."""
+
+
+def register(registry: kopf.OperatorRegistry, queue: WorkQueue, refers: Refers) -> None:
     """What is watched, and to which platform an event belongs."""
     known: set[tuple[str, str]] = set()
 
@@ -78,6 +80,11 @@ def register(registry: kopf.OperatorRegistry, queue: WorkQueue) -> None:
 
     for group, version, plural in CHILDREN:
         kopf.on.event(group, version, plural, labels={PLATFORM: kopf.PRESENT}, registry=registry)(child)
+
+    @kopf.on.event("", "v1", "secrets", registry=registry)
+    async def secret(namespace: str | None, name: str | None, **_: Any) -> None:
+        for key in refers(namespace or "", name or ""):
+            queue.add(key)
 
     @kopf.on.event("apiextensions.k8s.io", "v1", "customresourcedefinitions", registry=registry)
     async def definition(name: str | None, **_: Any) -> None:
@@ -107,7 +114,7 @@ async def run(settings: Settings) -> None:
     for sig in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)
     stopping = asyncio.create_task(stop.wait())
-    working = asyncio.create_task(_lead(settings, queue, lease, stop))
+    working = asyncio.create_task(_lead(settings, queue, reconciler.refers, lease, stop))
     try:
         await asyncio.wait([stopping, working], return_when=asyncio.FIRST_COMPLETED)
         if working.done():
@@ -123,10 +130,10 @@ async def run(settings: Settings) -> None:
         await api.close()
 
 
-async def _lead(settings: Settings, queue: WorkQueue, lease: Lease, stop: asyncio.Event) -> None:
+async def _lead(settings: Settings, queue: WorkQueue, refers: Refers, lease: Lease, stop: asyncio.Event) -> None:
     await lease.acquire()
     registry = kopf.OperatorRegistry()
-    register(registry, queue)
+    register(registry, queue, refers)
     configured = kopf.OperatorSettings()
     quiet(configured)
     watching = kopf.operator(
@@ -151,20 +158,10 @@ async def _until_the_end(watching: Coroutine[Any, Any, None], stop: asyncio.Even
 
 def main() -> None:
     """`python -m healthcare_operator`; exit code 1 when the lease is lost, so that the pod starts again and waits."""
+    logs.configure()
     settings = Settings()
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-    )
-    logging.basicConfig(
-        level=logging.WARNING, format='{"level": "%(levelname)s", "logger": "%(name)s", "event": "%(message)s"}'
-    )
-    metrics.BUILD.info({"version": os.environ.get("APP_VERSION", "0.1.0")})
+    logs.configure(settings.log_level)
+    metrics.BUILD.info({"version": settings.app_version})
     try:
         asyncio.run(run(settings))
     except* Lost:

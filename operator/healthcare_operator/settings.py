@@ -18,6 +18,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore")
 
     charts_dir: Path = Field(default_factory=_charts, description="where the charts are")
+    app_version: str = Field("development", description="the version that its metrics tell; the chart says the image's")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="lines below it are dropped")
     host: str = Field("0.0.0.0", description="the address of /healthz and /metrics")  # noqa: S104 - a container's door
     port: int = Field(8080, ge=0, le=65535, description="the port of /healthz and /metrics")

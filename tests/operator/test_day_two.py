@@ -11,6 +11,7 @@ from tests.cluster.standin.loop import StandIn
 from tests.operator.platforms import BUILTIN, Platforms
 from tests.operator.process import Operator
 
+SOONER_THAN_A_RESYNC = 10  # which comes every 30 s in these tests
 GATEWAY = ("deployment", "care-api-gateway")
 
 
@@ -229,5 +230,9 @@ def test_external_servers_need_their_secrets(platforms: Platforms) -> None:
     keys = [f"--from-literal={key}=x" for key in ("username", "password", "host", "port", "dbname")]
     for name in secrets:
         platforms.kubectl("create", "secret", "generic", f"rds-{name}", *keys)
+    seconds = took(lambda: platforms.condition("Stalled")["status"] == "Unknown", "a pass over the Secrets")
+    assert seconds < SOONER_THAN_A_RESYNC
     platforms.ready()
     assert not [name for kind, name in platforms.children() if kind == "StatefulSet"]
+    platforms.kubectl("patch", "secret", "rds-auth", "--type=json", '--patch=[{"op": "remove", "path": "/data/host"}]')
+    took(lambda: "rds-auth lacks the key host" in platforms.condition("Stalled")["message"], "the key that is gone")

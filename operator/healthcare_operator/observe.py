@@ -1,0 +1,47 @@
+"""What is there: everything of one platform that a pass looks at before it decides."""
+
+import asyncio
+from collections.abc import Iterable
+
+from healthcare_operator import validation
+from healthcare_operator.api import Api, NotServed
+from healthcare_operator.claims import CLAIM
+from healthcare_operator.platform import PLATFORM, Manifest, Platform, Ref
+
+Kind = tuple[str, str]
+"""API version and kind."""
+
+
+async def objects(
+    api: Api, platform: Platform, of_interest: Iterable[Ref]
+) -> tuple[dict[Ref, Manifest], frozenset[Kind]]:
+    """Everything that carries the platform's label, by one list of each kind; and the kinds that nobody serves."""
+    kinds = sorted({CLAIM, *((ref.api_version, ref.kind) for ref in of_interest)})
+
+    async def listed(api_version: str, kind: str) -> list[Manifest] | None:
+        try:
+            return await api.list(api_version, kind, platform.namespace, f"{PLATFORM}={platform.name}")
+        except NotServed:
+            return None
+
+    answers = await asyncio.gather(*(listed(*each) for each in kinds))
+    observed = {Ref.of(each): each for answer in answers for each in answer or []}
+    return observed, frozenset(each for each, answer in zip(kinds, answers, strict=True) if answer is None)
+
+
+async def own_secrets(api: Api, platform: Platform) -> dict[str, Manifest]:
+    """The Secrets that were made for it, by name."""
+    found = await api.list("v1", "Secret", platform.namespace, f"{PLATFORM}={platform.name}")
+    return {each["metadata"]["name"]: each for each in found}
+
+
+async def referenced(api: Api, platform: Platform) -> dict[str, Manifest]:
+    """The Secrets of others that its spec names and that are there, by name."""
+    names = list(validation.referenced(platform))
+    found = await asyncio.gather(*(api.get(Ref("v1", "Secret", platform.namespace, name)) for name in names))
+    return {name: secret for name, secret in zip(names, found, strict=True) if secret is not None}
+
+
+async def pods(api: Api, platform: Platform) -> list[Manifest]:
+    """Its pods, for what the kubelet says of them."""
+    return await api.list("v1", "Pod", platform.namespace, f"{PLATFORM}={platform.name}")
