@@ -26,6 +26,10 @@ COMMAND_LINE = """
 
 | variable | meaning | default |
 | --- | --- | --- |
+| `HPCTL_EMAIL` | who `hpctl` logs in as | the demo administrator |
+| `HPCTL_PASSWORD` | with which password | the demo password |
+| `PG_BINDIR` | where PostgreSQL's programs are, instead of those from PyPI | |
+| `XDG_CACHE_HOME` | what is fetched once is kept below it, in `healthcare-platform` | `~/.cache` |
 | `PORT_OFFSET` | added to every port, so that two stacks can stand side by side | 0 |
 """
 ALIASES = """

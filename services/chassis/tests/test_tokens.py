@@ -11,8 +11,8 @@ import pytest
 from chassis.auth import LIFETIME, TokenIssuer, TokenVerifier, public_keys
 from chassis.errors import Unauthenticated
 from chassis.settings import ConfigurationError, ServiceSettings, TokenSettings
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from jose import jwt
 from structlog.testing import capture_logs
 
@@ -162,6 +162,79 @@ def test_with_rs256_no_hmac_token_is_good_whatever_its_key(key: bytes) -> None:
     for header in (HEADER, {"alg": "RS256"}):
         with pytest.raises(Unauthenticated):
             verifier.verify(signed(header, claims(), key=key))
+
+
+def rsa_signed(header: Any, payload: Any, key: rsa.RSAPrivateKey = RSA) -> str:
+    parts = [part if isinstance(part, str) else json.dumps(part) for part in (header, payload)]
+    text = ".".join(b64(part.encode()) for part in parts)
+    return f"{text}.{b64(key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+
+
+RS256 = {"alg": "RS256", "typ": "JWT", "kid": "known"}
+GOOD_RS256 = rsa_signed(RS256, claims())
+STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+BAD_RS256 = {
+    "nothing": "",
+    "no signature": GOOD_RS256.rpartition(".")[0],
+    "empty signature": GOOD_RS256.rpartition(".")[0] + ".",
+    "signature of another token": GOOD_RS256.rpartition(".")[0] + "." + rsa_signed(RS256, {}).rpartition(".")[2],
+    "truncated signature": GOOD_RS256[:-5],
+    "altered claims": ".".join(
+        [GOOD_RS256.split(".")[0], b64(json.dumps(claims(role="ADMIN")).encode()), GOOD_RS256.split(".")[2]]
+    ),
+    "padded": GOOD_RS256 + "==",
+    "a stranger's key": rsa_signed(RS256, claims(), STRANGER),
+    "a key of its own inside": rsa_signed(RS256 | {"jwk": {"kty": "RSA"}}, claims(), STRANGER),
+    "a key from elsewhere": rsa_signed(RS256 | {"jku": "https://evil.example/keys"}, claims(), STRANGER),
+    "a certificate from elsewhere": rsa_signed(RS256 | {"x5u": "https://evil.example/cert"}, claims()),
+    "unknown crit": rsa_signed(RS256 | {"crit": ["exp"], "exp": 1}, claims()),
+    "alg none": b64(b'{"alg":"none","kid":"known"}') + "." + b64(json.dumps(claims()).encode()) + ".",
+    "alg none, signed": rsa_signed(RS256 | {"alg": "none"}, claims()),
+    "alg missing": rsa_signed({"typ": "JWT", "kid": "known"}, claims()),
+    "alg a list": rsa_signed(RS256 | {"alg": ["RS256"]}, claims()),
+    "alg RS512": rsa_signed(RS256 | {"alg": "RS512"}, claims()),
+    "alg PS256": rsa_signed(RS256 | {"alg": "PS256"}, claims()),
+    "alg HS256 with the public key": signed(RS256 | {"alg": "HS256"}, claims(), key=PUBLIC),
+    "alg HS256 with the public key's DER": signed(RS256 | {"alg": "HS256"}, claims(), key=PUBLIC_DER),
+    "typ of something else": rsa_signed(RS256 | {"typ": "secevent+jwt"}, claims()),
+    "alg twice": rsa_signed('{"alg":"none","kid":"known","alg":"RS256"}', claims()),
+    "unknown kid": rsa_signed(RS256 | {"kid": "another"}, claims()),
+    "kid a number": rsa_signed(RS256 | {"kid": 1}, claims()),
+    "kid a list": rsa_signed(RS256 | {"kid": ["known"]}, claims()),
+    "kid null": rsa_signed(RS256 | {"kid": None}, claims()),
+    "claims a list": rsa_signed(RS256, ["sub"]),
+    "claims deep": rsa_signed(RS256, "[" * 2_500),
+    "sub missing": rsa_signed(RS256, claims(sub=...)),
+    "role missing": rsa_signed(RS256, claims(role=...)),
+    "for somebody else": rsa_signed(RS256, claims(aud="another-platform")),
+    "exp missing": rsa_signed(RS256, claims(exp=...)),
+    "exp past": rsa_signed(RS256, claims(iat=NOW - 3600, exp=NOW - 1)),
+    "exp beyond ten hours": rsa_signed(RS256, claims(exp=NOW + LIFETIME + 3600)),
+    "nbf in the future": rsa_signed(RS256, claims(nbf=NOW + 3600)),
+}
+
+
+@pytest.mark.contract("S06", "D10")
+@pytest.mark.parametrize("name", sorted(BAD_RS256))
+def test_it_is_refused_with_published_keys_too(name: str) -> None:
+    verifier = TokenVerifier(settings(JWT_JWKS_URL="http://127.0.0.1:1/jwks"))
+    verifier.trust({"known": PUBLIC})
+    verifier.verify(GOOD_RS256)
+    with pytest.raises(Unauthenticated):
+        verifier.verify(BAD_RS256[name])
+
+
+def test_keys_for_another_use_are_passed_over() -> None:
+    issuer = TokenIssuer(settings(), PRIVATE)
+    good = issuer.jwks["keys"][0]
+    others = [
+        {"kty": "EC", "crv": "P-256"},
+        {"kty": "oct", "k": "AAAA"},
+        good | {"use": "enc"},
+        good | {"alg": "RS512"},
+    ]
+    assert public_keys({"keys": others}) == {}
+    assert public_keys({"keys": [*others, good]}).keys() == {good["kid"]}
 
 
 def test_a_verified_token_is_remembered_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
