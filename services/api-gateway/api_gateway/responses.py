@@ -18,6 +18,14 @@ _OURS = frozenset(
     b" access-control-allow-headers access-control-expose-headers access-control-max-age".split()
 )
 _DROPPED = (HOP_BY_HOP | _OURS) - {b"connection", b"transfer-encoding"}
+# Lines that a service says again and again are known by sight; those of other names differ from answer to answer.
+_REPEATED = frozenset(b"server content-type keep-alive cache-control vary accept-ranges content-language".split())
+_MOST_KNOWN = 1024
+_known: dict[bytes, bool] = {
+    b"": True,
+    b"Connection: keep-alive": False,
+    b"connection: keep-alive": False,
+}  # passed on, or not
 
 
 class Response:
@@ -54,11 +62,10 @@ def parse_response(raw: bytes) -> Response:
     kept = []
     named: set[bytes] = set()
     for line in block.split(b"\r\n"):
-        name = line[: line.find(b":")].lower()
-        if name in _DROPPED:
-            continue
-        read = _READERS.get(name)
-        if read is None or read(response, line, named):
+        passed_on = _known.get(line)
+        if passed_on is None:
+            passed_on = _read(response, line, named)
+        if passed_on:
             kept.append(line)
     if named:
         kept = [line for line in kept if line[: line.find(b":")].lower() not in named]
@@ -66,6 +73,20 @@ def parse_response(raw: bytes) -> Response:
         raise Refused(502, "the service's answer has two lengths")
     response.fields = b"\r\n".join(kept)
     return response
+
+
+def _read(response: Response, line: bytes, named: set[bytes]) -> bool:
+    """What a line says of the answer; whether it is passed on."""
+    name = line[: line.find(b":")].lower()
+    read = _READERS.get(name)
+    if read is not None:
+        return read(response, line, named)
+    passed_on = name not in _DROPPED
+    if name in _REPEATED:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[line] = passed_on
+    return passed_on
 
 
 def _value(line: bytes) -> bytes:
