@@ -113,10 +113,17 @@ class ControlPlane:
         return name
 
     def established(self, names: Iterable[str], within: float = 60) -> None:
-        """Wait until the API server serves these custom resources."""
+        """Wait until the API server serves these custom resources.
+
+        `kubectl wait` fails at once on a definition that is too new to have conditions, so they are read here.
+        """
         for name in names:
-            crd = f"customresourcedefinition/{name}"
-            self.kubectl("wait", "--for=condition=Established", crd, f"--timeout={within:.0f}s")
+            eventually(lambda name=name: self._is_established(name), f"the definition {name}", within)
+
+    def _is_established(self, name: str) -> bool:
+        status = (self.get("customresourcedefinition", name) or {}).get("status", {})
+        held = {each["type"]: each["status"] for each in status.get("conditions") or []}
+        return held.get("Established") == "True"
 
     def _prepare(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
