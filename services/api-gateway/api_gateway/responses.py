@@ -20,12 +20,8 @@ _OURS = frozenset(
 _DROPPED = (HOP_BY_HOP | _OURS) - {b"connection", b"transfer-encoding"}
 # Lines that a service says again and again are known by sight; those of other names differ from answer to answer.
 _REPEATED = frozenset(b"server content-type keep-alive cache-control vary accept-ranges content-language".split())
-_MOST_KNOWN = 1024
-_known: dict[bytes, bool] = {
-    b"": True,
-    b"Connection: keep-alive": False,
-    b"connection: keep-alive": False,
-}  # passed on, or not
+_MOST_KNOWN, _LONGEST_KNOWN = 1024, 256
+_known: dict[bytes, bool] = {}  # passed on, or not
 
 
 class Response:
@@ -82,7 +78,7 @@ def _read(response: Response, line: bytes, named: set[bytes]) -> bool:
     if read is not None:
         return read(response, line, named)
     passed_on = name not in _DROPPED
-    if name in _REPEATED:
+    if name in _REPEATED and len(line) <= _LONGEST_KNOWN:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
         _known[line] = passed_on

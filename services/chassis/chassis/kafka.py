@@ -159,9 +159,8 @@ class KafkaProducer:
             except asyncio.CancelledError:
                 await producer.stop()
                 raise
-            except (
-                Exception
-            ) as error:  # a broker that is fenced, say, names no broker: the client asserts that one does
+            except Exception as error:
+                # Whatever it is: a fenced broker names no broker, and the client has a bare assertion for that.
                 await producer.stop()
                 log.warning("kafka cannot be reached yet", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
