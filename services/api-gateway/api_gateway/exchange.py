@@ -165,9 +165,12 @@ class Exchange:
             if not self.whole or not (bodiless or self._chunked):
                 self.client.close_after = True
             payload = self._framed(payload, done)
-        self.client.write(response_head(self._gateway, self, response, self._chunked) + payload)
+        data = response_head(self._gateway, self, response, self._chunked) + payload
         if done:
-            self._finish(None)
+            self.client.write_raw(data)
+            self._finish(None)  # which sets the next deadline
+        else:
+            self.client.write(data)
 
     def continued(self, payload: bytes, done: bool) -> None:
         """Write more of the body."""

@@ -119,14 +119,12 @@ class Gateway:
         target = head.path[len(route.prefix) :]
         if head.query is not None:
             target = b"%b?%b" % (target, head.query)
-        return b"%b %b%b%b\r\n%btraceparent: %b\r\n\r\n" % (
-            head.method,
-            target,
-            constant,
-            exchange.request_id,
-            framing(head.method, fields),
-            exchange.parent,
-        )
+        about_body = framing(head.method, fields)
+        parts = (
+            head.method, b" ", target, constant, exchange.request_id, b"\r\n", about_body, b"traceparent: ",
+            exchange.parent, b"\r\n\r\n",
+        )  # fmt: skip
+        return b"".join(parts)
 
     def _onward(self, fields: Fields, route: Route, peer: str) -> bytes:
         trusted = self.trust.trusts(peer)

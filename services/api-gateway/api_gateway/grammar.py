@@ -5,7 +5,7 @@ repair differently are how requests are smuggled.
 """
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from api_gateway.problems import Refused
 
@@ -13,12 +13,16 @@ MAX_LINE = 8192
 MAX_HEAD = 16384
 MAX_FIELDS = 64
 
-FIELD_LINE = rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)"
+FIELD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+"
+FIELD_LINE = rb"(?:" + FIELD + rb"\r\n)"
 FIELD_BLOCK = re.compile(FIELD_LINE + rb"*+")
 
 _PATH = rb"/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*+(?:%[0-9A-Fa-f]{2}[A-Za-z0-9\-._~!$&'()*+,;=:@/]*+)*+"
 _QUERY = rb"[!\"$&-~]*+(?:%[0-9A-Fa-f]{2}[!\"$&-~]*+)*+"
-_TARGET = re.compile(rb"([A-Z]{1,16}) (" + _PATH + rb")(?:\?(" + _QUERY + rb"))? HTTP/1\.([01])")
+_PLAIN_PATH = rb"(?:/[A-Za-z0-9\-_~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@]*+)++"  # which cannot be ambiguous
+_LINE = rb"([A-Z]{1,16}) (%b)(?:\?(" + _QUERY + rb"))? HTTP/1\.([01])"
+_PLAIN = re.compile(_LINE.replace(b"%b", _PLAIN_PATH))
+_TARGET = re.compile(_LINE.replace(b"%b", _PATH))
 _ABSOLUTE = re.compile(rb"([A-Z]{1,16} )[hH][tT][tT][pP][sS]?://([^/?#\s]++)(/.*)", re.DOTALL)
 _REQUEST_LINE = re.compile(rb"[A-Z]{1,16} [!-~]++ HTTP/1\.[01]\r\n")
 _NEVER_IN_A_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]|\r\n[ \t]")
@@ -26,7 +30,8 @@ _NEVER_IN_A_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^
 _AMBIGUOUS_PATH = re.compile(rb"/\.{1,2}(?:[/;]|$)|%(?:2[FfEe]|5[Cc]|7[Ff]|[01])")
 
 
-class Head(NamedTuple):
+@dataclass(slots=True)
+class Head:
     """`path` and `query` (without its question mark, None when absent) as the client wrote them."""
 
     method: bytes
@@ -40,6 +45,14 @@ def parse_line(line: bytes) -> Head:
     """Take a request line (without its end) apart. Raises Refused (400, 414)."""
     if len(line) > MAX_LINE:
         raise Refused(414, "the request line is too long")
+    matched = _PLAIN.fullmatch(line)
+    if matched is not None:
+        method, path, query, minor = matched.groups()
+        return Head(method, path, query, minor == b"1")
+    return _parse_unusual(line)
+
+
+def _parse_unusual(line: bytes) -> Head:
     matched = _TARGET.fullmatch(line)
     authority = None
     if matched is None:
@@ -50,7 +63,7 @@ def parse_line(line: bytes) -> Head:
         if matched is None:
             raise Refused(400, "the request line is malformed")
     method, path, query, minor = matched.groups()
-    if b"//" in path or ((b"/." in path or b"%" in path) and _AMBIGUOUS_PATH.search(path)):
+    if b"//" in path or _AMBIGUOUS_PATH.search(path):
         raise Refused(400, "the path is ambiguous")
     return Head(method, path, query, minor == b"1", authority)
 

@@ -96,16 +96,19 @@ def page_lines(gateway: "Gateway", exchange: "Exchange") -> bytes:
 def response_head(gateway: "Gateway", exchange: "Exchange", response: Response, chunked: bool) -> bytes:
     """The head of a service's answer, as the client gets it."""
     fields = exchange.fields
-    return b"%b%b%b%b%b%b%bX-Request-ID: %b\r\n%b\r\n" % (
-        _STATUS_LINES[response.status],
-        response.fields,
-        b"" if response.dated else gateway.date,
-        b"Transfer-Encoding: chunked\r\n" if chunked else b"",
-        b"" if fields.origin is None else gateway.cors.lines(fields),
-        gateway.security.lines,
-        exchange.limit_lines,
-        exchange.request_id,
-        b"Connection: close\r\n" if exchange.client.close_after or gateway.drain.now else b"",
+    return b"".join(
+        (
+            _STATUS_LINES[response.status],
+            response.fields,
+            b"" if response.dated else gateway.date,
+            b"Transfer-Encoding: chunked\r\n" if chunked else b"",
+            b"" if fields.origin is None else gateway.cors.lines(fields),
+            gateway.security.lines,
+            exchange.limit_lines,
+            b"X-Request-ID: ",
+            exchange.request_id,
+            b"\r\nConnection: close\r\n\r\n" if exchange.client.close_after or gateway.drain.now else b"\r\n\r\n",
+        )
     )
 
 

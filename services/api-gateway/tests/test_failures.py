@@ -96,6 +96,19 @@ async def test_a_malformed_answer_is_502(edge: Edge, service: Service, answer: b
         assert (await line.ask("GET", "/auth/x")).status == 200
 
 
+@pytest.mark.parametrize("more", [b"Content-Length: 2\r\n", b"Transfer-Encoding: chunked\r\n", b" folded\r\n"])
+async def test_lines_that_were_seen_before_are_held_to_the_same_rules(
+    edge: Edge, service: Service, more: bytes
+) -> None:
+    usual = b"HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 18:00:00 GMT\r\nContent-Length: 2\r\n"
+    async with edge.connect() as line:
+        for _ in range(3):
+            service.answer = raw(usual + b"Connection: keep-alive\r\n\r\nok")
+            assert (await line.ask("GET", "/auth/x")).body == b"ok"
+        service.answer = raw(usual + more + b"\r\nok")
+        assert (await line.ask("GET", "/auth/x")).status == 502
+
+
 @pytest.mark.parametrize(
     "answer",
     [

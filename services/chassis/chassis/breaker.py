@@ -6,13 +6,15 @@ promised is a failure rate over a window of calls and a limit on the trial calls
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import REGISTRY, Counter, Gauge
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from chassis import telemetry
 from chassis.errors import Unavailable
@@ -21,8 +23,38 @@ log = telemetry.logger(__name__)
 
 STATE = Gauge("circuit_breaker_state", "1 for the state that the breaker is in", ["name", "state"])
 TRANSITIONS = Counter("circuit_breaker_transitions_total", "Changes of state", ["name", "to"])
-CALLS = Counter("circuit_breaker_calls_total", "Calls by outcome", ["name", "result"])
 
+
+class Outcomes:
+    """How the calls through the breakers of one name ended; plain integers, for the client library's cost more to raise
+    than all else that a breaker does.
+    """
+
+    __slots__ = ("failure", "rejected", "success")
+
+    def __init__(self) -> None:
+        self.success = self.failure = self.rejected = 0
+
+
+class _Calls(Collector):
+    """The outcomes by name, handed to Prometheus when they are read."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Outcomes] = {}
+
+    def of(self, name: str) -> Outcomes:
+        return self._by_name.setdefault(name, Outcomes())
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily("circuit_breaker_calls", "Calls by outcome", labels=["name", "result"])
+        for name, outcomes in list(self._by_name.items()):
+            for result in Outcomes.__slots__:
+                family.add_metric([name, result], getattr(outcomes, result))
+        yield family
+
+
+_CALLS = _Calls()
+REGISTRY.register(_CALLS)
 
 _made: "list[Breaker]" = []
 
@@ -82,7 +114,7 @@ class Breaker:
         self._era = 0
         self._until = 0.0
         self._ticket: ContextVar[int] = ContextVar(f"{name} breaker")
-        self._calls = {result: CALLS.labels(name, result) for result in ("success", "failure", "rejected")}
+        self._calls = _CALLS.of(name)
         self._state = State.CLOSED
         _made.append(self)
         self._publish()
@@ -112,7 +144,7 @@ class Breaker:
             self._enter(_HALF_OPEN)
         trying = self._state is _HALF_OPEN
         if self._state is _OPEN or (trying and self._trials >= self._half_open_calls):
-            self._calls["rejected"].inc()
+            self._calls.rejected += 1
             raise Rejected(self.name, retry_after=max(1, round(self._until - self._clock())))
         self._trials += trying
         return self._era
@@ -120,14 +152,15 @@ class Breaker:
     def settle(self, ticket: int, error: BaseException | None) -> None:
         """The admitted call ended, with or without an error."""
         failed = error is not None and self._counts(error)
-        told = failed or error is None or isinstance(error, Exception)
-        if told:
-            self._calls["failure" if failed else "success"].inc()
+        if failed:
+            self._calls.failure += 1
+        elif error is None or isinstance(error, Exception):
+            self._calls.success += 1
+        elif ticket == self._era:
+            self._trials -= self._state is _HALF_OPEN  # a cancelled trial may be had again
+            return
         if ticket != self._era:
             return  # it began under another state, whose verdict has been given
-        if not told:
-            self._trials -= self._state is _HALF_OPEN
-            return
         self._outcomes.append(failed)
         if self._state is not _CLOSED or True in self._outcomes:
             self._judge()
