@@ -23,7 +23,7 @@ from tests.console.browsing import CONSOLE, CONTRAST, EMAIL, PAGES, UNNAMED, Wat
 DEAD = "patient.updated.appointments-cg.dlq"
 
 
-def bury(stack: Stack, patient: str, name: str) -> None:
+def bury(stack: Stack, patient: str, name: str, reason: str = "a bad day") -> None:
     """Put a good event among the dead letters, as a consumer does that had a bad day."""
     data = {"patientId": patient, "name": name, "email": "back@example.com", "version": 3}
     event = {"eventId": str(uuid.uuid4()), "type": "patient.updated", "occurredAt": "2026-05-20T09:00:00Z"}
@@ -32,7 +32,7 @@ def bury(stack: Stack, patient: str, name: str) -> None:
         "partition": "0",
         "offset": "0",
         "group": "appointments-cg",
-        "reason": "a bad day",
+        "reason": reason,
     }
     headers = [("type", b"patient.updated"), *((f"dead-letter-{key}", text.encode()) for key, text in facts.items())]
 
@@ -171,6 +171,18 @@ def test_a_dead_letter_is_discarded(admin: Page, stack: Stack):
     expect(admin.get_by_text("There are none.")).to_be_visible()
 
 
+@pytest.mark.usefixtures("no_dead_letters")
+def test_a_long_reason_pushes_nothing_off_the_page(contexts, state, stack: Stack):
+    bury(stack, str(uuid.uuid4()), "Nobody", reason=f"no such host {'very.long.name.' * 20}")
+    for width in (1360, 390):
+        page = contexts(storage_state=state, viewport={"width": width, "height": 900}).new_page()
+        page.goto(f"{CONSOLE}/dead-letters/appointment-service/{DEAD}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        button = page.get_by_role("link", name=re.compile("Inspect")).bounding_box()
+        assert button and button["x"] + button["width"] <= width
+    assert stack.hpctl("dlq", "discard", DEAD).returncode == 0
+
+
 @contextmanager
 def frozen(stack: Stack) -> Iterator[None]:
     service = process(stack, "billing-service")
@@ -203,6 +215,8 @@ def test_a_service_that_does_not_answer_is_down_and_holds_no_page_up(admin: Page
         admin.goto(CONSOLE)
         expect(admin.get_by_role("heading", name=re.compile("^billing-service is down$"))).to_be_visible()
         expect(admin.locator("table.services tr", has_text="billing-service")).to_contain_text("DOWN")
+        expect(admin.get_by_text(re.compile("^billing-service does not answer since 20.*UTC"))).to_be_visible()
+        expect(admin.get_by_text("See whether its process runs")).to_be_visible()
         admin.goto(f"{CONSOLE}/services/billing-service")
         expect(admin.get_by_text("It does not answer.")).to_be_visible()
         admin.goto(f"{CONSOLE}/dead-letters")

@@ -9,6 +9,7 @@ from healthcare_contracts.permissions import ROLES
 
 from api_gateway import pages
 from api_gateway.console import mount as console
+from api_gateway.console.watch import Watch
 from api_gateway.downstream import Downstream
 from api_gateway.gateway import Gateway
 from api_gateway.redis_link import RedisLink
@@ -22,14 +23,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     tokens = TokenVerifier(settings)
     link = RedisLink(settings)
     gateway = Gateway(settings, link, tokens, ROLES)
+    services = {str(name): url for name, url in settings.upstream_urls.items()}
+    watch = Watch(services)
     app = chassis.app.create_app(
         settings,
         routers=[pages.router(settings.api_docs_enabled), *(console.ROUTERS if settings.console_enabled else ())],
-        parts=[link, gateway],
+        parts=[link, gateway, *([watch] if settings.console_enabled else ())],
         permissions=ROLES,
         state={"gateway": gateway, "tokens": tokens, "http_protocol": partial(Downstream, gateway=gateway)},
         forms=FORMS,
     )
-    console.mount(app, {str(name): url for name, url in settings.upstream_urls.items()})
+    if settings.console_enabled:
+        console.mount(app, services, watch)
     gateway.drain = app.state.draining
     return app

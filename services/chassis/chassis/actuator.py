@@ -96,6 +96,12 @@ class Actuator:
         }
         return up, components
 
+    @property
+    def roles(self) -> list[str]:
+        """What this process really is: `api` if it was asked to be, and the roles of the parts that it has."""
+        api = {"api"} & self._settings.service_roles
+        return sorted(api | {part.role for part in self._parts if part.role is not None})
+
     async def live(self) -> Response:
         """DOWN only when the process itself is stuck; nothing outside it counts."""
         up = all(getattr(part, "alive", lambda: True)() for part in self._parts)
@@ -110,8 +116,7 @@ class Actuator:
     async def info(self) -> Response:
         """What runs here."""
         app = {"name": self._settings.service_name, "version": self._settings.app_version}
-        roles = sorted(self._settings.service_roles)
-        return JsonResponse({"app": app, "python": {"version": platform.python_version()}, "roles": roles})
+        return JsonResponse({"app": app, "python": {"version": platform.python_version()}, "roles": self.roles})
 
     async def names(self) -> Response:
         """The names of all metrics."""

@@ -94,7 +94,7 @@ class Ops:
             "at": time.time(),
             "uptime": time.time() - self.ring.began,
             "up": up,
-            "roles": sorted(self._settings.service_roles),
+            "roles": self._actuator.roles,
             "components": components,
             "slotSeconds": SLOT_SECONDS,
             "requests": minutes.requests(slots),

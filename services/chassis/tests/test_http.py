@@ -259,7 +259,9 @@ async def test_the_actuator_tells_how_things_are(client, parts) -> None:
     assert one.keys() == {"name", "description", "measurements", "availableTags"}
     assert (await client.get("/actuator/metrics/nothing")).status_code == 404
     assert "http_requests_total" in (await client.get("/actuator/prometheus")).text
-    assert (await client.get("/actuator/info")).json()["app"]["name"] == "http-test"
+    info = (await client.get("/actuator/info")).json()
+    assert info["app"]["name"] == "http-test"
+    assert info["roles"] == ["api"]  # it was asked to consume and relay too, and has nothing that could
 
 
 @pytest.mark.contract("O05")

@@ -99,7 +99,8 @@ def _number(name: str, text: str) -> int:
 
 def _login(request: Request, asked: Mapping[str, str], status: int = 200, wrong: str = "") -> Response:
     visitor = request.cookies.get(VISITOR) or secrets.token_urlsafe(24)
-    values = {"wrong": wrong, "csrf": proof(visitor, LOGIN), "next": inside(asked.get("next"))}
+    typed = asked.get("email", "") if wrong else ""  # never from an address
+    values = {"wrong": wrong, "csrf": proof(visitor, LOGIN), "next": inside(asked.get("next")), "email": typed}
     response = render.page("login.html", status, title="Log in", **values)
     keep(request, response, VISITOR, visitor, 3600)
     return response

@@ -10,11 +10,13 @@ from typing import Any
 from chassis.ops import Ops
 
 from api_gateway.console.calls import Caller, Silent
+from api_gateway.console.watch import WHOLE, Watch, ills
 
 GATEWAY = "api-gateway"
 AUTH = "auth-service"
 WAITING_SECONDS = 30.0
 REFUSES = "refuses this login: JWT_SECRET is not the same everywhere"
+REMEDY = "Give every service the same JWT_SECRET, then start it again."
 LATELY = 6
 """Slots that are spoken of as the last minute."""
 
@@ -26,6 +28,12 @@ class Member:
     name: str
     summary: dict[str, Any] | None
     silence: str = "does not answer"
+    remedy: str = ""
+
+    @property
+    def ills(self) -> set[str]:
+        """The parts that it misses; all of it, if it does not work."""
+        return {WHOLE} if self.summary is None else ills(self.summary["up"], self.summary["components"])
 
     @property
     def state(self) -> str:
@@ -105,9 +113,10 @@ class Fleet:
 class Services:
     """Where the services are; the gateway's own summary is asked for in-process."""
 
-    def __init__(self, urls: Mapping[str, str], ops: Ops) -> None:
+    def __init__(self, urls: Mapping[str, str], ops: Ops, watch: Watch) -> None:
         self._urls = urls
         self._ops = ops
+        self.watch = watch
         self._waiting: tuple[float, int] = (-math.inf, 0)
 
     @property
@@ -130,6 +139,11 @@ class Services:
 
     async def member(self, name: str, token: str) -> Member:
         """One service's summary."""
+        member = await self._asked(name, token)
+        self.watch.note(name, member.ills)
+        return member
+
+    async def _asked(self, name: str, token: str) -> Member:
         if name == GATEWAY:
             return Member(name, await self._ops.summary())
         try:
@@ -138,7 +152,9 @@ class Services:
             return Member(name, None)
         if status == 200:
             return Member(name, summary)
-        return Member(name, None, REFUSES if status in {401, 403} else f"answers {status}")
+        if status in {401, 403}:
+            return Member(name, None, REFUSES, REMEDY)
+        return Member(name, None, f"answers {status}")
 
     async def dead_letters(self, token: str) -> tuple[list[dict[str, Any]], list[str]]:
         """`[{service,topic,source,group,count}]`, and the services that did not answer."""

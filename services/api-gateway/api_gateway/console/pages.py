@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from api_gateway.console import render
 from api_gateway.console.calls import Silent
-from api_gateway.console.fleet import AUTH, Services
+from api_gateway.console.fleet import AUTH, Fleet, Services
 from api_gateway.console.session import Session, session
+from api_gateway.console.troubles import troubles
 
 LETTERS_SECONDS = 6.0
 
@@ -47,7 +48,8 @@ async def static(name: str) -> Response:
 async def overview(who: Who, platform: Platform) -> Response:
     """All services at a glance."""
     fleet, waiting = await asyncio.gather(platform.fleet(who.token), platform.waiting(who.token))
-    return shown("overview.html", who, "Overview", "overview", fleet=fleet, waiting=waiting)
+    wrong = troubles(fleet, platform.watch, waiting)
+    return shown("overview.html", who, "Overview", "overview", fleet=fleet, waiting=waiting, troubles=wrong)
 
 
 @router.get("/console/services/{name}")
@@ -56,7 +58,8 @@ async def service(name: str, who: Who, platform: Platform) -> Response:
     if name not in platform.names:
         raise NotFound("service")
     member = await platform.member(name, who.token)
-    return shown("service.html", who, name, "overview", member=member, summary=member.summary)
+    wrong = troubles(Fleet([member]), platform.watch)
+    return shown("service.html", who, name, "overview", member=member, summary=member.summary, troubles=wrong)
 
 
 @router.get("/console/dead-letters")

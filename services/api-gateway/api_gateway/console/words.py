@@ -1,6 +1,7 @@
 """Numbers as people read them; the filters of the templates."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +30,11 @@ def duration(seconds: float | None) -> str:
         if seconds < limit:
             return f"{seconds * factor:.{digits}f} {unit}"
     return f"{seconds / 86_400:.0f} d"
+
+
+def ago(when: float) -> str:
+    """How long that is past (Unix time, s)."""
+    return duration(max(time.time() - when, 0.0))
 
 
 def rate(per_second: float | None) -> str:
@@ -89,5 +95,5 @@ def _exactly(digits: str) -> float:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    each.__name__: each for each in (duration, rate, share, number, moment, visible, pretty)
+    each.__name__: each for each in (duration, ago, rate, share, number, moment, visible, pretty)
 }

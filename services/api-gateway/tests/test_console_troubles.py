@@ -1,0 +1,115 @@
+"""What is wrong, since when, what to do: what the console says of services that are ill."""
+
+import html
+import re
+import time
+from contextlib import suppress
+
+from api_gateway.console.testing import LIMITS, Platform, log_in, session
+from api_gateway.console.troubles import ADVICE
+from api_gateway.console.watch import WHOLE, Watch, ills
+from api_gateway.testing import Edge, running
+from chassis.testing import eventually
+
+HEALTH = "/actuator/health"
+
+
+def sentences(page: bytes) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", page.decode())).split())
+
+
+async def test_a_service_that_is_away_is_named_with_its_hour_and_a_remedy(gate: Edge, platform: Platform):
+    held = f"Cookie: {await session(gate)}"
+    await platform.stop()
+    said = sentences((await gate.ask("GET", "/console", held)).body)
+    assert "5 dead" not in said
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    found = re.search(rf"billing-service does not answer since ({today} \S+) UTC \([\d.]+ m?s\) See whether", said)
+    assert found, said
+    assert "docs/runbooks/ServiceDown.md" in said
+    page = sentences((await gate.ask("GET", "/console/services/billing-service", held)).body)
+    assert f"billing-service does not answer since {found[1]} UTC" in page
+
+
+async def test_a_part_that_several_miss_is_one_line(gate: Edge, platform: Platform):
+    held = f"Cookie: {await session(gate)}"
+    summary = await gate.app.state.ops.summary()
+    parts = {"db": {"status": "UP"}, "redis": {"status": "DOWN"}, "new": {"status": "DOWN"}}
+    platform.answers = {"/ops/summary": (200, summary | {"components": parts})}
+    said = sentences((await gate.ask("GET", "/console", held)).body)
+    assert "All 6 services answer, 6 with a part missing" in said
+    names = "auth-service, patient-service, appointment-service, analytics-service, billing-service"
+    assert f"redis is missing at api-gateway, {names} since" in said  # the gateway of this test has none either
+    assert f"new is missing at {names} since" in said
+    assert ADVICE["redis"][1] in said
+    platform.answers = {"/ops/summary": (200, summary | {"up": False, "components": {"db": {"status": "DOWN"}}})}
+    said = sentences((await gate.ask("GET", "/console", held)).body)
+    assert "billing-service is down: db since" in said
+    platform.answers = {"/ops/summary": (401, {})}
+    assert "same JWT_SECRET" in sentences((await gate.ask("GET", "/console", held)).body)
+
+
+async def test_dead_letters_that_wait_are_said_first_of_all(gate: Edge, platform: Platform):
+    held = f"Cookie: {await session(gate)}"
+    letter = {"topic": "t.dlq", "source": "t", "group": "g", "count": 2}
+    platform.answers = {"/ops/dead-letters": (200, {"content": [letter]})}
+    page = (await gate.ask("GET", "/console", held)).body
+    assert "10 dead letters to be looked at" in sentences(page)
+    assert b'<a href="/console/dead-letters">To the dead letters</a>' in page
+
+
+async def test_when_it_began_is_known_to_whoever_comes_late():
+    platform = Platform()
+    platform.answers = {
+        HEALTH: (200, {"status": "UP", "components": {"redis": {"status": "DOWN"}, "db": {"status": "UP"}}})
+    }
+    await platform.start()
+    watch = Watch({"billing-service": platform.url}, every=0.01)
+    await watch.start()
+    try:
+        await eventually(lambda: watch.since("billing-service", "redis"))
+        began = watch.since("billing-service", "redis")
+        assert watch.since("billing-service", "db") is None
+        assert watch.since("billing-service") is None
+        seen = len(platform.seen)
+        await eventually(lambda: len(platform.seen) > seen + 3)
+        assert watch.since("billing-service", "redis") == began
+        platform.answers = {HEALTH: (503, {"status": "DOWN", "components": {"db": {"status": "DOWN"}}})}
+        await eventually(lambda: watch.since("billing-service"))
+        platform.answers = {HEALTH: (200, {"status": "UP", "components": {}})}
+        await eventually(lambda: watch.since("billing-service") is None)
+        await platform.stop()
+        await eventually(lambda: watch.since("billing-service"))
+        assert (await watch.health()).up
+    finally:
+        with suppress(Exception):
+            await platform.stop()
+        await watch.stop()
+
+
+async def test_a_gateway_watches_only_for_a_console(platform: Platform):
+    async with running(platform, **LIMITS) as gate:
+        assert "watch" in (await gate.ask("GET", HEALTH)).json["components"]
+    async with running(platform, CONSOLE_ENABLED="false", **LIMITS) as gate:
+        assert "watch" not in (await gate.ask("GET", HEALTH)).json["components"]
+
+
+def test_what_is_ill():
+    parts = {"db": {"status": "UP"}, "kafka": {"status": "DOWN"}}
+    assert ills(True, parts) == {"kafka"}
+    assert ills(False, parts) == {"kafka", WHOLE}
+    assert ills(True, {}) == set()
+
+
+async def test_every_address_under_the_console_answers_people_and_no_other(gate: Edge):
+    page = await gate.ask("GET", "/console/nothing")
+    assert (page.status, b"<h1>Not found</h1>" in page.body) == (404, True)
+    for method, path, status in (("GET", "/consoles", 404), ("GET", "/console/logout", 405)):
+        reply = await gate.ask(method, path)
+        assert (reply.status, reply.one("content-type")) == (status, "application/problem+json"), path
+
+
+async def test_an_address_that_was_typed_need_not_be_typed_again(gate: Edge):
+    wrong = await log_in(gate, "stranger@x%22%3E%3Cb%3E")
+    assert b'value="stranger@x&#34;&gt;&lt;b&gt;"' in wrong.body
+    assert b"ada@example.com" not in (await gate.ask("GET", "/console/login?email=ada@example.com")).body
