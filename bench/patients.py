@@ -179,12 +179,12 @@ def cached(world: World) -> Iterator[Ratio]:
 
 
 @contextmanager
-def static(world: World, body: bytes) -> Iterator[str]:
-    """Bare uvicorn with one answer, pinned like the service."""
+def static(world: World, body: bytes, *, cpu: int = 0) -> Iterator[str]:
+    """Bare uvicorn with one answer, pinned like the service unless told otherwise."""
     port = free_port()
     program = world.directory / "static.py"
     program.write_text(STATIC % body)
-    process = subprocess.Popen(["taskset", "-c", "0", sys.executable, str(program), str(port)])
+    process = subprocess.Popen(["taskset", "-c", str(cpu), sys.executable, str(program), str(port)])
     try:
         wait_for(f"http://127.0.0.1:{port}/", process)
         yield f"http://127.0.0.1:{port}"

@@ -22,10 +22,11 @@ TENTH: dict[str, Any] = {
 
 def tracing(world: World) -> Iterator[Ratio]:
     """The shortest request (a cached read) and a write, each with tracing at 10 % over without; both services are
-    pinned to one processor and answer in turn; what is recorded is sent to a receiver that takes everything."""
+    pinned to one processor and answer in turn; what is recorded is sent to a receiver that takes everything, on the
+    load's processor, for no collector runs on its service's."""
     world.database("patient_service")
     with (
-        static(world, b"{}") as receiver,
+        static(world, b"{}", cpu=1) as receiver,
         world.service("patient_service", **ALONE) as without,
         world.service("patient_service", **ALONE, **TENTH, OTEL_EXPORTER_OTLP_ENDPOINT=receiver) as traced,
     ):

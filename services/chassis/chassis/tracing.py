@@ -119,7 +119,16 @@ class _Recorder:
         every = f"{settings.otel_exporter_otlp_endpoint.rstrip('/')}/v1/traces"
         exporter = OTLPSpanExporter(endpoint=settings.otel_exporter_otlp_traces_endpoint or every)
         self._processor = BatchSpanProcessor(exporter, schedule_delay_millis=1000)
-        self._resource = Resource.create({"service.name": service})
+
+        class Service(Resource):
+            """Its hash is made once: the exporter groups by it, span after span, and the library writes JSON for it."""
+
+            def __hash__(self) -> int:
+                return digest
+
+        known = Resource.create({"service.name": service})
+        digest = hash(known)
+        self._resource = Service(known.attributes, known.schema_url)
         self._scope = InstrumentationScope("chassis")
         self._kinds = {each.name.lower(): each for each in SpanKind}
         ratio = settings.otel_traces_sampler_arg if settings.otel_traces_sampler.endswith("ratio") else 1.0
