@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from chassis.auth import TokenIssuer
+from chassis.issuer import TokenIssuer
 from chassis.settings import TokenSettings
 from hpctl.embedded.process import free_port
 from hpctl.embedded.valkey import Valkey

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chassis.auth import TokenIssuer
+from chassis.issuer import TokenIssuer
 from hpctl.embedded.kafka import Kafka
 from hpctl.embedded.postgres import Postgres
 from hpctl.embedded.process import free_port

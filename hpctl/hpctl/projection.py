@@ -19,10 +19,12 @@ from appointment_service.service import refresh
 from appointment_service.settings import Settings
 from chassis import telemetry
 from chassis.cache import Cache
-from chassis.db import Database, Statement, Transaction
+from chassis.db import Database
 from chassis.errors import Poison
 from chassis.received import Received, read
+from chassis.statement import Statement
 from chassis.topiclog import TopicLog
+from chassis.transaction import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import PatientData
 

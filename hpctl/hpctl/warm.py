@@ -33,8 +33,8 @@ def build(service: Service, environ: Mapping[str, str], log: Path) -> Callable[[
     An application is only composed here: its parts connect, and start their tasks, when it is served.
     Failure is what the service says of its configuration.
     """
-    from chassis.app import run
-    from chassis.settings import ConfigurationError
+    from chassis.environ import ConfigurationError
+    from chassis.server import run
 
     with _borrowed(environ), log.open("a") as output, contextlib.redirect_stdout(output):
         try:

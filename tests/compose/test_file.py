@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis.settings import variable
+from chassis.environ import variable
 from hpctl.layout import PORTS, ROOT, SERVICES
 
 from tests.contract.configuration import settings_classes

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from chassis.aliases import NAMES, PATIENT_NAMES
-from chassis.settings import PLACEHOLDERS, variable
+from chassis.environ import variable
+from chassis.settings import PLACEHOLDERS
 from hpctl.layout import PORTS, SERVICES
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from chassis.aliases import NAMES, PATIENT_NAMES
-from chassis.settings import PLACEHOLDERS, ConfigurationError, variable
+from chassis.environ import ConfigurationError, variable
+from chassis.settings import PLACEHOLDERS
 from hpctl.layout import PORTS
 from pydantic import SecretStr
 

@@ -3,8 +3,10 @@
 import importlib
 
 import pytest
+from chassis.environ import ConfigurationError
 from chassis.migrations import Migrations
-from chassis.settings import ConfigurationError, DatabaseSettings, ServiceSettings
+from chassis.postgres import DatabaseSettings
+from chassis.settings import ServiceSettings
 
 PACKAGES = ["patient_service", "appointment_service", "auth_service", "billing_service", "analytics_service"]
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from chassis.consumer import Handler, Received
-from chassis.db import Transaction
+from chassis.handlers import Handler
+from chassis.received import Received
+from chassis.transaction import Transaction
 from healthcare_contracts import topics
 
 from analytics_service import service

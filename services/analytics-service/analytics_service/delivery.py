@@ -6,8 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 from chassis import telemetry
 from chassis.actuator import Health
-from chassis.db import Database, Statement, Transaction
+from chassis.db import Database
 from chassis.errors import Unavailable
+from chassis.statement import Statement
+from chassis.transaction import Transaction
 from prometheus_client import Counter
 
 from analytics_service.models import sink_message

@@ -3,7 +3,8 @@
 from typing import Any
 
 import sqlalchemy as sa
-from chassis.db import Reader, Statement
+from chassis.statement import Statement
+from chassis.transaction import Reader
 
 from analytics_service.models import event_count, recent_event
 

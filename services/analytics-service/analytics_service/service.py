@@ -6,9 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from chassis import telemetry
-from chassis.consumer import Received
-from chassis.db import Statement, Transaction
 from chassis.errors import Poison
+from chassis.received import Received
+from chassis.statement import Statement
+from chassis.transaction import Transaction
 from healthcare_contracts.events import MODELS
 from sqlalchemy.dialects.postgresql import insert
 

@@ -2,7 +2,8 @@
 
 from typing import ClassVar, Self
 
-from chassis.settings import DatabaseSettings, KafkaSettings, Names, ServiceSettings, TokenSettings
+from chassis.postgres import DatabaseSettings
+from chassis.settings import KafkaSettings, Names, ServiceSettings, TokenSettings
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 SINKS = frozenset({"log", "postgresql", "s3", "sns"})

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from chassis import telemetry
-from chassis.db import Database, Statement
+from chassis.db import Database
+from chassis.statement import Statement
 from sqlalchemy.dialects.postgresql import insert
 
 from analytics_service.models import recent_event

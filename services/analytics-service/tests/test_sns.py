@@ -11,7 +11,7 @@ import pytest
 from aiobotocore.session import get_session
 from analytics_service.main import create_app
 from analytics_service.settings import Settings
-from chassis.settings import ConfigurationError
+from chassis.environ import ConfigurationError
 from chassis.testing import eventually, serve
 from hpctl.embedded.process import Server, dying_with_parent
 

@@ -1,8 +1,9 @@
 """The appointments' Kafka door: the projection follows the patients."""
 
 from chassis.cache import Cache
-from chassis.consumer import Handler, Received
-from chassis.db import Transaction
+from chassis.handlers import Handler
+from chassis.received import Received
+from chassis.transaction import Transaction
 from healthcare_contracts import topics
 
 from appointment_service import projection, service

@@ -10,9 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from chassis import telemetry
-from chassis.consumer import Received
-from chassis.db import Statement, Transaction
+from chassis.received import Received
+from chassis.statement import Statement
 from chassis.text import sort_key
+from chassis.transaction import Transaction
 from healthcare_contracts.events import PatientData, PatientDeletedData
 from sqlalchemy.dialects.postgresql import insert
 

@@ -10,9 +10,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from chassis.cache import Cache
-from chassis.db import Database, Reader, Statement
+from chassis.db import Database
 from chassis.errors import FieldError, Invalid, NotFound
 from chassis.paging import PageRequest, Sort, page_body
+from chassis.statement import Statement
+from chassis.transaction import Reader
 
 from appointment_service.models import appointment, appointment_count, cached_patient
 from appointment_service.schemas import appointment_json, appointment_view

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from chassis import outbox, telemetry
 from chassis.cache import Cache
 from chassis.conditional import check_if_match
-from chassis.db import Statement, Transaction
 from chassis.errors import Conflict, FieldError, Invalid, NotFound
 from chassis.events import Event
 from chassis.ids import new_id
+from chassis.statement import Statement
+from chassis.transaction import Transaction
 from healthcare_contracts import topics
 
 from appointment_service.models import Status, appointment, cached_patient

@@ -174,16 +174,16 @@ async def test_an_update_of_the_projection_is_logged_without_names(client, body,
 @pytest.mark.contract("Q11", "Q10", "E13")
 async def test_a_page_is_one_join_and_one_count_over_local_tables(settings, body, monkeypatch) -> None:
     """No patient service runs here at all, and the statements are counted where they leave for PostgreSQL."""
-    from chassis import db
+    from chassis import postgres
 
     sent: list[str] = []
-    run = db._run
+    run = postgres.run
 
     async def counted(statement, method, values):
         sent.append(statement.sql)
         return await run(statement, method, values)
 
-    monkeypatch.setattr(db, "_run", counted)
+    monkeypatch.setattr(postgres, "run", counted)
     uncached = settings.model_copy(update={"cache_type": "none"})
     headers = {"Authorization": f"Bearer {token('USER')}"}
     async with serve(create_app(uncached)) as url, httpx.AsyncClient(base_url=url, headers=headers) as client:

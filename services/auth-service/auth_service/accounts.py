@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from chassis.actuator import Health
 from chassis.db import Database
-from chassis.settings import ConfigurationError
+from chassis.environ import ConfigurationError
 from pydantic import ValidationError
 
 from auth_service import service

@@ -1,11 +1,13 @@
 """auth-service put together."""
 
 from chassis import app
-from chassis.auth import TokenIssuer, TokenVerifier, public_keys
+from chassis.auth import TokenVerifier
 from chassis.db import Database
+from chassis.issuer import TokenIssuer
 from chassis.kafka import KafkaProducer
 from chassis.migrations import Migrations
 from chassis.relay import Relay
+from chassis.signatures import public_keys
 from fastapi import FastAPI
 from healthcare_contracts import permissions, topics
 

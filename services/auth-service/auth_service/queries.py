@@ -3,8 +3,9 @@
 from typing import Any
 
 import sqlalchemy as sa
-from chassis.db import Reader, Statement
+from chassis.statement import Statement
 from chassis.text import sort_key
+from chassis.transaction import Reader
 
 from auth_service.models import users
 

@@ -5,12 +5,15 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from chassis import outbox, telemetry
-from chassis.auth import LIFETIME, TokenIssuer
-from chassis.db import Database, Reader, Statement, Transaction
+from chassis.auth import LIFETIME
+from chassis.db import Database
 from chassis.errors import Conflict, Unauthenticated
 from chassis.events import Event
 from chassis.ids import new_id
+from chassis.issuer import TokenIssuer
+from chassis.statement import Statement
 from chassis.text import sort_key
+from chassis.transaction import Reader, Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import AuthAuditData
 

@@ -3,7 +3,8 @@
 import re
 from typing import ClassVar, Literal, Self
 
-from chassis.settings import DatabaseSettings, KafkaSettings, ServiceSettings, TokenSettings
+from chassis.postgres import DatabaseSettings
+from chassis.settings import KafkaSettings, ServiceSettings, TokenSettings
 from pydantic import Field, SecretStr, model_validator
 
 _PEM = re.compile(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----", re.DOTALL)

@@ -8,7 +8,7 @@ import httpx2 as httpx
 import pytest
 from auth_service.main import create_app
 from auth_service.settings import Settings
-from chassis.settings import ConfigurationError
+from chassis.environ import ConfigurationError
 from chassis.testing import serve, token
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa

@@ -1,7 +1,8 @@
 """Billing's Kafka door: accounts asked for by event, and patients who are gone."""
 
-from chassis.consumer import Handler, Received
-from chassis.db import Transaction
+from chassis.handlers import Handler
+from chassis.received import Received
+from chassis.transaction import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import BillingAccountRequestedData, PatientDeletedData
 

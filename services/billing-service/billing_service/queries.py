@@ -3,8 +3,9 @@
 from uuid import UUID
 
 import sqlalchemy as sa
-from chassis.db import Reader, Statement
 from chassis.errors import NotFound
+from chassis.statement import Statement
+from chassis.transaction import Reader
 from sqlmodel import col
 
 from billing_service.models import Account

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from chassis import outbox, telemetry
-from chassis.db import Statement, Transaction
 from chassis.events import Event
 from chassis.ids import new_id
+from chassis.statement import Statement
+from chassis.transaction import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import BillingAccountCreatedData
 from sqlalchemy.dialects.postgresql import insert

@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from chassis.settings import DatabaseSettings, KafkaSettings, ServiceSettings, TokenSettings
+from chassis.postgres import DatabaseSettings
+from chassis.settings import KafkaSettings, ServiceSettings, TokenSettings
 from pydantic import Field
 
 

@@ -1,34 +1,30 @@
-"""A process of the platform: an application around its parts, and the server that runs it."""
+"""A process of the platform: an application around its parts; `chassis.server` serves it."""
 
 import asyncio
 import contextlib
 import functools
 import gc
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from types import FrameType
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import Counter
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from chassis import direct, edge, http, openapi, ops, runtime, telemetry, tracing
-from chassis.actuator import Actuator, Health, Part
+from chassis import direct, edge, http, openapi, ops, runtime, telemetry
+from chassis.actuator import Actuator, Part
 from chassis.auth import TokenVerifier
+from chassis.environ import ConfigurationError
 from chassis.errors import PlatformError
 from chassis.jwks import Jwks
+from chassis.proxies import Networks
 from chassis.ring import Ring
-from chassis.settings import ConfigurationError, ServiceSettings
+from chassis.server import run
+from chassis.settings import ServiceSettings
 from chassis.tally import Histogram, Series
-
-__all__ = ["Health", "Part", "create_app", "main", "run"]
-
-log = telemetry.logger(__name__)
 
 REQUESTS = Counter("http_requests_total", "Requests by route template", ["method", "handler", "status"])
 SECONDS = Histogram(
@@ -37,7 +33,6 @@ SECONDS = Histogram(
     ["method", "handler"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-KEEP_ALIVE_SECONDS = 75
 
 
 def create_app(
@@ -89,7 +84,7 @@ def create_app(
     app.router.routes.extend([*actuator.router().routes, *operations.router().routes])
     if "prometheus" in settings.management_endpoints_web_exposure_include:
         Instrumentator().expose(app, endpoint="/actuator/prometheus", include_in_schema=False)
-    trusted = edge.Networks(settings.trusted_proxies)
+    trusted = Networks(settings.trusted_proxies)
     app.add_middleware(
         edge.Edge,
         trusted=trusted,
@@ -141,70 +136,6 @@ def _lifespan(
             actuator.started = False
 
     return lifespan
-
-
-class _Server(uvicorn.Server):
-    """On SIGTERM: readiness goes down and answers ask for the connection to be closed, then the door closes."""
-
-    def __init__(self, config: uvicorn.Config, draining: edge.Draining, seconds: float) -> None:
-        super().__init__(config)
-        self._draining = draining
-        self._seconds = seconds
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal drains, the second one ends at once."""
-        if self._draining.now or not self.started:
-            super().handle_exit(sig, frame)
-            return
-        self._draining.now = True
-        asyncio.get_running_loop().call_later(self._seconds, super().handle_exit, sig, frame)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals reach the loop, not an arbitrary line of code; nothing is raised again after a clean end."""
-        loop = asyncio.get_running_loop()
-        for sig in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(sig, self.handle_exit, sig, None)
-        yield
-
-
-def run(create: Callable[[], FastAPI]) -> None:
-    """Serves an application until SIGTERM or SIGINT."""
-    app = create()
-    settings: ServiceSettings = app.state.settings
-    telemetry.configure(settings.service_name, settings.log_level)
-    tracing.configure(settings, settings.service_name)
-    for name in settings.placeholders():
-        log.warning("A PLACEHOLDER IS IN USE: anybody can know this secret", variable=name)
-    if settings.debug_port is not None:
-        _listen_for_debugger(settings.debug_port)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http=getattr(app.state, "http_protocol", "httptools"),
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=20,
-        proxy_headers=False,
-        backlog=2048,
-    )
-    server = _Server(config, app.state.draining, settings.shutdown_drain_seconds)
-    server.run()
-    tracing.close()
-    if not server.started:
-        sys.exit(3)
-
-
-def _listen_for_debugger(port: int) -> None:
-    import debugpy
-
-    debugpy.listen(("127.0.0.1", port))
-    log.warning("a debugger may attach", port=port)
 
 
 async def _migrate(app: FastAPI) -> None:

@@ -1,43 +1,31 @@
-"""Tokens (JWT, RFC 7519) and permissions. The only module that touches python-jose, which alone accepts too much.
+"""Who is asking, and what they may: tokens are verified, and permissions asked for in a route's signature.
 
 One algorithm is pinned for one key: HS256 with JWT_SECRET, or RS256 with public keys, never both. Header and claims are
-checked here, before and after the library (RFC 8725). A verified token is remembered by its hash until it expires.
+checked by `chassis.claims`, the signature by `chassis.signatures`. A verified token is remembered by its hash until it
+expires.
 """
 
-import base64
-import binascii
 import hashlib
-import json
-import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from fastapi import Depends, Request
-from jose import jwk, jwt
-from jose.exceptions import JOSEError
 
-from chassis import telemetry
+from chassis import claims, signatures, telemetry
+from chassis.environ import ConfigurationError
 from chassis.errors import Forbidden, Unauthenticated
-from chassis.settings import ConfigurationError, TokenSettings
+from chassis.settings import TokenSettings
+from chassis.signatures import BadSignature, Key
 
 log = telemetry.logger(__name__)
 
 LIFETIME = 36_000
 """Seconds: ten hours."""
-LONGEST_TOKEN = 4096
-MOST_NESTED = 32  # arrays and objects in a header or the claims: a parser that runs out of stack raises no ValueError
-SKEW = 60
 REMEMBERED = 10_000
 SIGNED_IN = "any"
 """The permission that every valid token has."""
-
-_SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
-_HEADER = frozenset({"alg", "typ", "kid"})
-
-Key = str | bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +80,12 @@ class TokenVerifier:
         if principal is not None:
             return principal
         try:
-            header = _header(token)
-            claims = self._claims(token, header)
-            if "aud" in claims:
+            said = self._claims(token, claims.header(token))
+            if "aud" in said:
                 raise ValueError("aud")  # ours have none: it is meant for somebody else (RFC 7519, section 4.1.3)
-            principal = Principal(_text(claims, "sub"), _text(claims, "role"), claims.get("jti"))
-            expires = _lifetime(claims)
-        except (ValueError, JOSEError) as error:
+            principal = Principal(claims.text(said, "sub"), claims.text(said, "role"), said.get("jti"))
+            expires = claims.expiry(said, longest=LIFETIME)
+        except (ValueError, BadSignature) as error:
             self._tell(error)
             raise Unauthenticated("the token is not valid", error="invalid_token") from None
         if len(self._known) >= REMEMBERED:
@@ -110,11 +97,8 @@ class TokenVerifier:
         if header.get("alg") != self.algorithm:
             raise ValueError("algorithm")
         key = self._secret if self.algorithm == "HS256" else self._key(header.get("kid"))
-        _json(token.split(".")[1])
-        # Claims are checked below, strictly; the library's own checks pass over what is missing.
-        options = {"verify_aud": False, "verify_iat": False, "verify_exp": False, "verify_nbf": False, "leeway": 0}
-        claims: dict[str, Any] = jwt.decode(token, key, algorithms=[self.algorithm], options=options)
-        return claims
+        claims.refuse_ambiguous(token)
+        return signatures.signed_claims(token, key, self.algorithm)
 
     def _key(self, kid: object) -> Key:
         if isinstance(kid, str) and kid in self._keys:
@@ -127,127 +111,12 @@ class TokenVerifier:
         hint = "JWT_SECRET has to be the one that the tokens were signed with"
         if self.algorithm == "RS256":
             hint = "the public key has to belong to the issuer's JWT_PRIVATE_KEY"
-        signature = isinstance(error, JOSEError)
+        signature = isinstance(error, BadSignature)
         log.warning("JWT validation failed", reason="signature" if signature else str(error), hint=hint)
-
-
-class TokenIssuer:
-    """Signs tokens: RS256 when a private key (PEM) is given, HS256 with JWT_SECRET otherwise.
-
-    `others` (PEM) are published beside the signing key: the one that will sign next, and the one that signed before.
-    """
-
-    def __init__(self, settings: TokenSettings, private_key: str | None = None, others: Sequence[str] = ()) -> None:
-        self._key: Key = private_key or settings.jwt_key
-        self.algorithm = "RS256" if private_key else "HS256"
-        self._headers: dict[str, str] = {}
-        self.jwks: dict[str, list[dict[str, str]]] = {"keys": []}
-        if private_key:
-            public = _public_jwk(private_key, "JWT_PRIVATE_KEY is not a private key in PEM")
-            self._headers = {"kid": public["kid"]}
-            published = [_public_jwk(key, "JWT_PUBLISHED_KEYS holds what is no RSA key in PEM") for key in others]
-            self.jwks = {"keys": [public, *(each for each in published if each != public)]}
-
-    def issue(self, subject: str, role: str) -> str:
-        """A token for ten hours: sub (the email), role, iat, exp, jti."""
-        now = int(time.time())
-        claims = {"sub": subject, "role": role, "iat": now, "exp": now + LIFETIME, "jti": uuid4().hex}
-        return str(jwt.encode(claims, self._key, algorithm=self.algorithm, headers=self._headers))
-
-
-def public_keys(jwks: Mapping[str, Any]) -> dict[str, Key]:
-    """The RS256 keys of a JWK set (RFC 7517) as PEM, by `kid`; other keys are passed over."""
-    keys: dict[str, Key] = {}
-    for each in jwks.get("keys", ()):
-        if each.get("kty") == "RSA" and each.get("alg", "RS256") == "RS256" and each.get("use", "sig") == "sig":
-            keys[str(each.get("kid", ""))] = jwk.construct(each, "RS256").to_pem()
-    return keys
-
-
-def _public_jwk(pem: str, complaint: str) -> dict[str, str]:
-    try:
-        public = jwk.construct(pem, "RS256").public_key().to_dict()
-    except JOSEError:
-        raise ConfigurationError(complaint) from None
-    members = {name: _as_text(public[name]) for name in ("e", "kty", "n")}
-    # The thumbprint (RFC 7638) names the key the same on every replica.
-    digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
-    return members | {"alg": "RS256", "use": "sig", "kid": base64.urlsafe_b64encode(digest).rstrip(b"=").decode()}
-
-
-def _as_text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
 
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
-def _header(token: str) -> dict[str, Any]:
-    parts = token.split(".")
-    if len(token) > LONGEST_TOKEN or len(parts) != 3 or not all(_SEGMENT.fullmatch(part) for part in parts):
-        raise ValueError("shape")
-    _bytes(parts[2])
-    header = _json(parts[0])
-    if header.keys() - _HEADER:
-        raise ValueError("header")
-    if header.get("typ", "JWT") not in ("JWT", "at+jwt"):
-        raise ValueError("type")
-    return header
-
-
-def _json(segment: str) -> dict[str, Any]:
-    raw = _bytes(segment)
-    if raw.count(b"[") + raw.count(b"{") > MOST_NESTED:
-        raise ValueError("depth")
-    value = json.loads(raw, object_pairs_hook=_unique)
-    if not isinstance(value, dict):
-        raise ValueError("shape")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _bytes(segment: str) -> bytes:
-    """Strict base64url: one text for one value, so that a token has one form (RFC 4648, section 3.5)."""
-    try:
-        raw = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
-        raise ValueError("encoding") from None
-    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != segment:
-        raise ValueError("encoding")
-    return raw
-
-
-def _text(claims: Mapping[str, Any], name: str) -> str:
-    value = claims.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 255:
-        raise ValueError(name)
-    return value
-
-
-def _lifetime(claims: Mapping[str, Any]) -> float:
-    now = time.time()
-    issued, expires = _moment(claims, "iat"), _moment(claims, "exp")
-    if expires <= now:
-        raise ValueError("expired")
-    if issued > now + SKEW or expires <= issued or expires - issued > LIFETIME:
-        raise ValueError("iat")
-    if "nbf" in claims and _moment(claims, "nbf") > now + SKEW:
-        raise ValueError("nbf")
-    return expires
-
-
-def _moment(claims: Mapping[str, Any], name: str) -> float:
-    value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e11:
-        raise ValueError(name)
-    return float(value)
 
 
 def principal(request: Request) -> Principal:

@@ -5,45 +5,32 @@ crash in between repeats the message and loses none; handlers are idempotent (a 
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from faststream.exceptions import NackMessage
 from faststream.kafka import KafkaMessage
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 
-from chassis import inbox, telemetry, tracing
+from chassis import telemetry
 from chassis.actuator import Health
-from chassis.db import Database, Transaction
+from chassis.db import Database
 from chassis.deadletters import DEAD_LETTERS, REPLAY_GROUP, DeadLetters, DeadLetterTopic, Publishes, topic_of
+from chassis.handlers import Handler, Handlers
 from chassis.kafka import ensure_topics
 from chassis.offsets import Receipt
-from chassis.received import Received, headers, read
+from chassis.received import headers
 from chassis.retries import Retries, Verdict, classify
 from chassis.settings import KafkaSettings
 from chassis.subscription import Member, Tuning
 from chassis.watchdog import Watchdog
 
-__all__ = ["REPLAY_GROUP", "Consumer", "Handler", "Received", "Tuning"]
-
 log = telemetry.logger(__name__)
-
-_KAFKA = {"messaging.system": "kafka"}
 
 MESSAGES = Counter("consumer_messages_total", "Messages by what became of them", ["group", "topic", "result"])
 RETRIES = Counter("consumer_retries_total", "Retries scheduled, by verdict", ["group", "topic", "reason"])
-AGE = Histogram(
-    "projection_age_seconds",
-    "From an event's occurrence to the commit of its effect",
-    ["group", "topic"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
-)
-
-Handler = Callable[[Received, Transaction], Awaitable[None]]
 
 
 class Consumer:
@@ -69,8 +56,7 @@ class Consumer:
         self._settings = settings
         self._prefix = settings.kafka_topic_prefix
         self._group = group
-        self._database = database
-        self._handlers: dict[str, tuple[Handler, bool]] = {}
+        self._handlers = Handlers(group, database, self._tuning.handler_seconds)
         self._retries = Retries(self._tuning.backoff)
         self._dead_letters = DeadLetters(producer, self._prefix, group)
         self._watchdog = Watchdog(group, self._bare, self._retries.active, self._tuning)
@@ -84,16 +70,16 @@ class Consumer:
         `inbox`: each event id takes effect once, for handlers that count. Such a handler leaves nothing important to
         `after_commit`: when that fails, the message comes again and is taken for a duplicate.
         """
-        self._handlers |= {topic: (handler, inbox) for topic, handler in handlers.items()}
+        self._handlers.add(handlers, once=inbox)
 
     @property
     def dead_letter_topics(self) -> frozenset[str]:
         """Where this group's dead letters are; names on the wire."""
-        return frozenset(self._prefix + topic_of(topic, self._group) for topic in self._handlers)
+        return frozenset(self._prefix + topic_of(topic, self._group) for topic in self._handlers.topics)
 
     async def start(self) -> None:
         """Join the group in the background: a service starts, and stays up, without its broker."""
-        for topic in self._handlers:  # from 0 on, or nobody would see the first one as an increase
+        for topic in self._handlers.topics:  # from 0 on, or nobody would see the first one as an increase
             DEAD_LETTERS.labels(self._group, topic)
         self._task = asyncio.create_task(self._run(), name=f"consumer {self._group}")
 
@@ -127,14 +113,14 @@ class Consumer:
                 attempt += 1
                 log.warning("cannot join the group yet", group=self._group, exc_info=True)
                 await asyncio.sleep(self._tuning.backoff.delay(attempt))
-        log.info("consuming", group=self._group, topics=sorted(self._handlers))
+        log.info("consuming", group=self._group, topics=sorted(self._handlers.topics))
         await self._watchdog.run(self._kafka)
 
     async def _join(self) -> AIOKafkaConsumer:
-        topics, group = [self._prefix + topic for topic in self._handlers], self._prefix + self._group
+        topics, group = [self._prefix + topic for topic in self._handlers.topics], self._prefix + self._group
         if self._settings.kafka_create_topics:
             await ensure_topics(
-                self._settings, [DeadLetterTopic(topic_of(topic, self._group)) for topic in self._handlers]
+                self._settings, [DeadLetterTopic(topic_of(topic, self._group)) for topic in self._handlers.topics]
             )
         tuning = self._tuning
         member = Member(self._settings, topics, group, handle=self._handle, failed=self._failed, tuning=tuning)
@@ -144,33 +130,9 @@ class Consumer:
 
     async def _handle(self, record: ConsumerRecord) -> None:
         topic = self._bare(record.topic)
-        result = await self._result(record, topic)
+        result = await self._handlers.handle(record, topic)
         self._retries.settled(_partition(record))
         MESSAGES.labels(self._group, topic, result).inc()
-
-    async def _result(self, record: ConsumerRecord, topic: str) -> str:
-        if record.value is None:
-            return "empty"
-        event = read(record, topic)
-        with telemetry.message_context(event.headers) as ids:
-            began, failed = time.perf_counter(), True
-            try:
-                async with asyncio.timeout(self._tuning.handler_seconds):
-                    result = await self._apply(event)
-                failed = False
-                return result
-            finally:
-                about = {**_KAFKA, "messaging.consumer.group.name": self._group, "messaging.destination.name": topic}
-                tracing.record(f"process {topic}", "consumer", ids, time.perf_counter() - began, about, failed=failed)
-
-    async def _apply(self, event: Received) -> str:
-        handler, once = self._handlers[event.topic]
-        async with self._database.transaction() as tx:
-            if once and not await inbox.admit(tx, event.event_id):
-                return "duplicate"
-            await handler(event, tx)
-        AGE.labels(self._group, event.topic).observe((datetime.now(UTC) - event.occurred_at).total_seconds())
-        return "handled"
 
     async def _failed(self, message: KafkaMessage, error: Exception) -> None:
         """Dead-letter the message and return, or schedule a retry and raise NackMessage, which seeks back to it."""

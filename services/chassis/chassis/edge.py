@@ -5,9 +5,8 @@ body's limit and content type, HEAD as GET, the access line, the metrics, the an
 straight way to the routes that need no framework.
 """
 
-import ipaddress
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +15,7 @@ from chassis import telemetry, tracing
 from chassis.direct import Direct
 from chassis.errors import PayloadTooLarge, PlatformError, UnsupportedMediaType
 from chassis.http import BODY_LIMIT, problem_response
+from chassis.proxies import Networks
 
 log = telemetry.logger(__name__)
 
@@ -24,30 +24,6 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 QUIET = ("/actuator/",)
 """Paths whose successful answers leave no access line: probes would drown the rest."""
-
-
-class Networks:
-    """The proxies that are believed."""
-
-    def __init__(self, networks: Iterable[str]) -> None:
-        self._networks = [ipaddress.ip_network(network, strict=False) for network in networks]
-        self._known: dict[str, bool] = {}
-
-    def __contains__(self, address: str) -> bool:
-        if not self._networks:
-            return False
-        if address not in self._known:
-            if len(self._known) > 10_000:
-                self._known.clear()
-            self._known[address] = self._listed(address)
-        return self._known[address]
-
-    def _listed(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._networks)
 
 
 class Draining:

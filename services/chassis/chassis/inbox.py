@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, SQLModel
 
-from chassis.db import Statement, Transaction
+from chassis.statement import Statement
+from chassis.transaction import Transaction
 
 
 class InboxMessage(SQLModel, table=True):

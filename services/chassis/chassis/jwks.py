@@ -7,7 +7,8 @@ from typing import Any
 
 from chassis import telemetry
 from chassis.actuator import Health
-from chassis.auth import TokenVerifier, public_keys
+from chassis.auth import TokenVerifier
+from chassis.signatures import public_keys
 
 log = telemetry.logger(__name__)
 

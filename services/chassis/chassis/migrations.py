@@ -1,4 +1,4 @@
-"""Schema migrations by Alembic, one history per service, and the demo data that is seeded once.
+"""Schema migrations by Alembic, one history per service.
 
 A service's `migrations/env.py` is three lines that call `run`. Several replicas may start at once: they queue at an
 advisory lock. Each migration works with the release before it, so a database that is ahead of the image is nothing
@@ -6,7 +6,8 @@ to do, never an error.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any
 
@@ -17,24 +18,22 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
 from chassis import telemetry
 from chassis.actuator import Health
-from chassis.db import Database, Transaction, connect
+from chassis.environ import ConfigurationError
 from chassis.errors import Unavailable
-from chassis.security import database_tls
-from chassis.settings import ConfigurationError, DatabaseSettings
+from chassis.postgres import DatabaseSettings, connect, database_tls
+from chassis.seeding import Seed, sow
 
 log = telemetry.logger(__name__)
 
 LOCK = 0x5C4E3A
 WAIT_SECONDS = 60.0
-_SEEDED = "CREATE TABLE IF NOT EXISTS seeded (name text PRIMARY KEY, seeded_at timestamptz NOT NULL DEFAULT now())"
 
-Seed = Callable[[Transaction], Awaitable[None]]
 Tables = Sequence[type[SQLModel]]
 
 
@@ -114,16 +113,12 @@ class Migrations:
             options = {"include_name": lambda name, kind, _: kind != "table" or name in metadata.tables}
             return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
-        engine = self._engine()
-        async with engine.connect() as connection:
-            found = await connection.run_sync(compare)
-        await engine.dispose()
-        return found
+        async with self._connected() as connection:
+            return await connection.run_sync(compare)
 
     async def _alembic(self, act: Callable[[Config], None]) -> None:
         config = self._config()
-        engine = self._engine()
-        async with engine.connect() as connection:
+        async with self._connected() as connection:
             self._revision = await connection.run_sync(_current)
             if _known(config, self._revision):
                 await connection.run_sync(_act, config, act)
@@ -131,15 +126,12 @@ class Migrations:
                 self._revision = await connection.run_sync(_current)
             else:
                 log.info("the database is ahead of this image", revision=self._revision)
-        await engine.dispose()
 
     async def _validate(self) -> None:
         (await self._lock()).terminate()
         config = self._config()
-        engine = self._engine()
-        async with engine.connect() as connection:
+        async with self._connected() as connection:
             self._revision = await connection.run_sync(_current)
-        await engine.dispose()
         head = ScriptDirectory.from_config(config).get_current_head()
         if _known(config, self._revision) and self._revision != head:
             raise ConfigurationError(
@@ -148,16 +140,9 @@ class Migrations:
 
     async def _sow(self, seed: Seed) -> None:
         lock = await self._lock()
-        database = Database(self._settings)
-        await database.start()
         try:
-            await lock.execute(_SEEDED)
-            if not await lock.fetchval("SELECT true FROM seeded WHERE name = $1", self._package):
-                async with database.transaction() as tx:
-                    await seed(tx)
-                    await tx.execute_sql("INSERT INTO seeded (name) VALUES ($1)", self._package)
+            await sow(self._settings, lock, self._package, seed)
         finally:
-            await database.stop()
             await lock.close()
 
     async def _lock(self) -> Any:
@@ -180,13 +165,19 @@ class Migrations:
         config.set_main_option("path_separator", "os")
         return config
 
-    def _engine(self) -> AsyncEngine:
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
         url = sa.make_url(self._settings.database_url).set(
             drivername="postgresql+asyncpg",
             username=self._settings.database_user,
             password=self._settings.database_password.get_secret_value(),
         )
-        return create_async_engine(url, poolclass=NullPool, connect_args={"ssl": database_tls(self._settings)})
+        engine = create_async_engine(url, poolclass=NullPool, connect_args={"ssl": database_tls(self._settings)})
+        try:
+            async with engine.connect() as connection:
+                yield connection
+        finally:
+            await engine.dispose()
 
 
 def _current(connection: sa.Connection) -> str | None:

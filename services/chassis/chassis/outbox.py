@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from chassis import recent, telemetry
-from chassis.db import Statement, Transaction
 from chassis.events import Event
+from chassis.statement import Statement
+from chassis.transaction import Transaction
 
 
 class OutboxMessage(SQLModel, table=True):

@@ -9,40 +9,29 @@ then nobody is held back, and all is tried again after a pause.
 """
 
 import asyncio
-import time
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import asyncpg
-import orjson
 import sqlalchemy as sa
-from aiokafka.errors import KafkaError
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
-from chassis import outbox, telemetry, tracing
+from chassis import outbox, telemetry
 from chassis.actuator import Health
-from chassis.db import Database, Statement, connect
+from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.heldback import HeldBack
 from chassis.kafka import KafkaProducer
-from chassis.settings import DatabaseSettings, KafkaSettings
+from chassis.postgres import DatabaseSettings, connect
+from chassis.sender import Sender
 from chassis.shards import SHARDS, Shards
+from chassis.statement import Statement
 
 log = telemetry.logger(__name__)
 
-_KAFKA = {"messaging.system": "kafka"}
-
 DEPTH = Gauge("outbox_messages", "Events that wait for Kafka")
 OLDEST = Gauge("outbox_oldest_seconds", "Age of the oldest event that waits")
-PUBLISHED = Counter("outbox_published_total", "Events that Kafka acknowledged", ["topic"])
 FAILED = Counter("outbox_failures_total", "Passes that ended early or had to leave an event behind")
-LATENCY = Histogram(
-    "outbox_publish_seconds",
-    "From the row's transaction to the acknowledgement",
-    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 60, 600),
-)
 
 POLL_SECONDS = 0.5
 BATCH = 500
@@ -53,7 +42,6 @@ _READ = f"""
     SELECT id, event_id, aggregate_id, topic, key, type, payload, headers, created_at
     FROM outbox WHERE {_SHARD} = ANY($1::bigint[]) AND aggregate_id <> ALL($2::uuid[]) ORDER BY id LIMIT {BATCH}
 """  # noqa: S608 - constants
-_DELETE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 _AGE = sa.extract("epoch", sa.func.now() - sa.func.min(outbox.OutboxMessage.created_at))
 _WAITING = Statement(
     sa.select(sa.func.count(), sa.func.coalesce(sa.cast(_AGE, sa.Float), 0.0)).select_from(outbox.OutboxMessage)
@@ -69,10 +57,10 @@ class Relay:
 
     def __init__(self, settings: Any, database: Database, producer: KafkaProducer) -> None:
         self._database_settings: DatabaseSettings = settings
-        self._kafka_settings: KafkaSettings = settings
         self._database = database
         self._wake = outbox.waker(database)
         self._producer = producer
+        self._sender = Sender(producer, settings.kafka_topic_prefix)
         self._connection: Any = None
         self._shards: Shards | None = None
         self._held = HeldBack()
@@ -133,7 +121,7 @@ class Relay:
         await shards.settle()
         passed_over = self._held.begin()
         rows = await self._connection.fetch(_READ, sorted(shards.owned), passed_over) if shards.owned else []
-        failed = await self._forward(rows) if rows else set()
+        failed = await self._sender.forward(self._connection, rows, self._held.aggregates) if rows else set()
         self._held.end(failed)
         if failed:
             FAILED.inc()
@@ -145,95 +133,6 @@ class Relay:
             self._connection = await connect(self._database_settings, command_timeout=limit)
             self._shards = Shards(self._connection)
         return self._shards
-
-    async def _forward(self, rows: Sequence[Any]) -> set[UUID]:
-        """Sends them; the aggregates whose rows have to wait.
-
-        Those held back go last and one by one, for a broker refuses a whole batch because of one record in it.
-
-        Raises:
-            Unavailable: Kafka took nothing in.
-        """
-        held, blocked = self._held.aggregates, set[Any]()
-        failed, outage = await self._carry([row for row in rows if row["aggregate_id"] not in held], blocked)
-        if outage:
-            raise Unavailable("kafka")
-        for row in rows:
-            if row["aggregate_id"] in held and row["aggregate_id"] not in failed:
-                await self._producer.ready()
-                failed |= (await self._carry([row], blocked))[0]
-        return failed
-
-    async def _carry(self, rows: Sequence[Any], blocked: set[Any]) -> tuple[set[UUID], bool]:
-        """Sends without waiting in between; which aggregates failed, and whether nothing got through.
-
-        Deletes what was acknowledged before the first failure of each aggregate.
-        """
-        sending = [await self._hand_over(row, blocked) for row in rows]
-        results = await asyncio.gather(*sending, return_exceptions=True)
-        failed: set[UUID] = set()
-        done: list[Any] = []
-        for row, result in zip(rows, results, strict=True):
-            if row["aggregate_id"] in failed:
-                continue
-            if isinstance(result, BaseException):
-                failed.add(row["aggregate_id"])
-                if _outage(result):
-                    blocked.add(row["topic"])
-            else:
-                done.append(row)
-        if done:
-            await self._connection.execute(_DELETE, [row["id"] for row in done])
-            self._count(done)
-        outage = bool(results) and all(_outage(result) for result in results)
-        if failed and not outage:
-            log.warning("events are held back", aggregates=len(failed))
-        return failed, outage
-
-    async def _hand_over(self, row: Any, blocked: set[Any]) -> "asyncio.Future[object]":
-        """The row on its way, or its failure.
-
-        `blocked` gains its aggregate, whose later events must not overtake it, and a topic that takes nothing in, which
-        is waited for once in a pass and not by every row.
-        """
-        error: Exception = Unavailable("kafka")
-        if blocked.isdisjoint((row["topic"], row["aggregate_id"])):
-            try:
-                return await self._send(row)
-            except Exception as raised:
-                error = raised
-                if _outage(error):
-                    blocked.add(row["topic"])
-        blocked.add(row["aggregate_id"])
-        failed: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        failed.set_exception(error)
-        return failed
-
-    async def _send(self, row: Any) -> "asyncio.Future[object]":
-        value = None if row["payload"] is None else orjson.dumps(row["payload"])
-        topic = self._kafka_settings.kafka_topic_prefix + row["topic"]
-        began, texts = time.perf_counter(), row["headers"]
-        if tracing.on():
-            with telemetry.message_context(texts) as ids:
-                texts = texts | telemetry.outgoing_headers()
-        headers = [(name, text.encode()) for name, text in texts.items()]
-        future = await self._producer.enqueue(topic, row["key"].encode(), value, headers)
-        if tracing.on():
-            name, about = f"send {row['topic']}", {**_KAFKA, "messaging.destination.name": row["topic"]}
-            future.add_done_callback(
-                lambda done: tracing.record(
-                    name, "producer", ids, time.perf_counter() - began, about, failed=_has_failed(done)
-                )
-            )
-        return future
-
-    def _count(self, rows: Sequence[Any]) -> None:
-        now = time.time()
-        for row in rows:
-            PUBLISHED.labels(row["topic"]).inc()
-            LATENCY.observe(max(0.0, now - row["created_at"].timestamp()))
-            with telemetry.message_context(row["headers"]):
-                log.info("event published", topic=row["topic"], type=row["type"], event_id=str(row["event_id"]))
 
     async def _tell(self) -> None:
         """Beside the work, which waits while Kafka is away: then the numbers matter most."""
@@ -249,16 +148,6 @@ class Relay:
         self._shards = None
         if connection is not None:
             connection.terminate()
-
-
-def _outage(result: object) -> bool:
-    """Whether Kafka was not there; what it refused, or what could not even be handed over, is no outage."""
-    cause = result.__cause__ if isinstance(result, Unavailable) else None
-    return isinstance(result, Unavailable) and not (isinstance(cause, KafkaError) and not cause.retriable)
-
-
-def _has_failed(done: "asyncio.Future[object]") -> bool:
-    return done.cancelled() or done.exception() is not None
 
 
 def _place_of(error: Exception) -> dict[str, Exception]:

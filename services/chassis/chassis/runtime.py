@@ -13,7 +13,8 @@ from prometheus_client import REGISTRY, Gauge, Histogram, disable_created_metric
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chassis.settings import ServiceSettings, variable
+from chassis.environ import variable
+from chassis.settings import ServiceSettings
 
 BUILD = Gauge("build_info", "1, labelled with what runs", ["service", "version", "python"])
 LAG = Histogram(

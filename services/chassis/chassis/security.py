@@ -1,9 +1,10 @@
-"""Names, passwords and TLS towards PostgreSQL, Kafka and Redis, from the settings to what each client wants to hear."""
+"""Names, passwords and TLS towards Kafka and Redis, from the settings to what each client wants to hear."""
 
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from chassis.settings import ConfigurationError, DatabaseSettings, KafkaSettings, RedisSettings
+from chassis.environ import ConfigurationError
+from chassis.settings import KafkaSettings, RedisSettings
 
 if TYPE_CHECKING:
     from faststream.security import BaseSecurity
@@ -20,17 +21,6 @@ def tls(variable: str, ca_file: str) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         why = getattr(error, "strerror", None) or "it holds no certificate"
         raise ConfigurationError(f"{variable} names a file of certificates that cannot be read ({why})") from None
-
-
-def database_tls(settings: DatabaseSettings) -> ssl.SSLContext | bool:
-    """asyncpg's `ssl`."""
-    if settings.database_tls == "disable":
-        return False
-    context = tls("DATABASE_CA_FILE", settings.database_ca_file)
-    if settings.database_tls == "require":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def redis_tls(settings: RedisSettings) -> ssl.SSLContext | None:

@@ -1,86 +1,22 @@
-"""Settings: typed, one environment variable per fact, documented on the field.
+"""Settings: typed, one environment variable per fact, documented on the field. `chassis.environ` reads them.
 
-A field's variable is its name in upper case unless an alias says otherwise. `chassis.aliases` turns the names of
-the Spring world into ours first. A secret may stand in a file instead: `JWT_SECRET_FILE`. An empty variable is an
-unset one.
+Where the service's own database is stands in `chassis.postgres`.
 """
 
 import base64
 import binascii
 import ipaddress
-import os
-import re
-from collections.abc import Mapping
-from contextvars import ContextVar
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from chassis.aliases import canonical
+from chassis.environ import EnvironSettings, variable
 
 PLACEHOLDERS = frozenset(
     {"replace-me-secret", "replace-me", "changeme", "change-me", "password", "password123", "secret", "admin"}
 )
 SHORTEST_KEY = 32
-_HOST = r"([^/:,\s\[\]]*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?"
-_DATABASE_URL = re.compile(rf"postgres(ql)?://{_HOST}(,{_HOST})*(/[^/\s]*)?")
-
-_environ: ContextVar[Mapping[str, str]] = ContextVar("environ")
-
-
-class ConfigurationError(Exception):
-    """A setting is missing or wrong; the text is one sentence that names the variable and never its value."""
-
-
-class _Source(PydanticBaseSettingsSource):
-    """Reads one mapping of variables, with aliases and `_FILE`."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        name = variable(field_name, field)
-        environ = canonical(_environ.get(os.environ), getattr(self.settings_cls, "service_name", ""))
-        if field.annotation in (SecretStr, SecretStr | None) and (path := environ.get(f"{name}_FILE")):
-            if environ.get(name):
-                raise ConfigurationError(f"{name} and {name}_FILE are both set: keep one of them")
-            return _content(name, path), name, False
-        return environ.get(name) or None, name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found = {}
-        for field_name, field in self.settings_cls.model_fields.items():
-            value, name, _ = self.get_field_value(field, field_name)
-            if value is not None:
-                found[name if field.validation_alias else field_name] = value
-        return found
-
-
-def _content(name: str, path: str) -> str:
-    try:
-        content = Path(path).read_text().strip()
-    except OSError as error:
-        raise ConfigurationError(f"{name}_FILE names a file that cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{name}_FILE names a file that is not text") from None
-    if not content:
-        raise ConfigurationError(f"{name}_FILE names an empty file")
-    return content
-
-
-def _secret_file(folder: str, key: str, *, optional: bool) -> str:
-    try:
-        return (Path(folder) / key).read_text().strip()
-    except OSError as error:
-        if optional:
-            return ""
-        raise ConfigurationError(f"DATABASE_SECRET_DIR has no readable file {key} ({error.strerror})") from None
-
-
-def variable(field_name: str, field: FieldInfo) -> str:
-    """The environment variable of a field."""
-    return field.validation_alias if isinstance(field.validation_alias, str) else field_name.upper()
-
 
 Names = Annotated[frozenset[str], NoDecode]
 """A list of words in one variable, separated by commas."""
@@ -109,11 +45,10 @@ class TracingSettings(BaseSettings):
     otel_sdk_disabled: bool = Field(False, description="true: no spans, whatever else is said")
 
 
-class ServiceSettings(TracingSettings):
+class ServiceSettings(TracingSettings, EnvironSettings):
     """What every service is told."""
 
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
-    service_name: ClassVar[str] = "service"
 
     app_env: Literal["development", "production"] = Field("development", description="production refuses placeholders")
     host: str = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 - a container's door
@@ -132,28 +67,6 @@ class ServiceSettings(TracingSettings):
     debug_port: int | None = Field(None, ge=1, le=65535, description="debugpy on loopback; refused in production")
     shutdown_drain_seconds: float = Field(3.0, ge=0, le=60, description="seconds between SIGTERM and closing the door")
     app_version: str = Field("0.1.0", description="shown by /actuator/info")
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then our own reading of the environment."""
-        return init_settings, _Source(settings_cls)
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Reads this mapping only, or the process's environment.
-
-        Raises:
-            ConfigurationError: the first thing wrong, as one sentence that names the variable.
-        """
-        token = _environ.set(os.environ if environ is None else environ)
-        try:
-            return cls()
-        except ValidationError as error:
-            raise ConfigurationError(_sentence(cls, error)) from None
-        finally:
-            _environ.reset(token)
 
     @field_validator("service_roles", "trusted_proxies", "management_endpoints_web_exposure_include", mode="before")
     @classmethod
@@ -194,65 +107,6 @@ class ServiceSettings(TracingSettings):
                 raise ValueError("DEBUG_PORT is refused with APP_ENV=production")
             for name in self.placeholders():
                 raise ValueError(f"{name} is a placeholder, refused with APP_ENV=production")
-        return self
-
-
-def _sentence(cls: type[BaseSettings], error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
-        return message
-    name = str(first["loc"][0])
-    field = cls.model_fields.get(name)
-    return f"{variable(name, field) if field else name}: {message[0].lower()}{message[1:]}"
-
-
-class DatabaseSettings(BaseSettings):
-    """Where the service's own database is."""
-
-    database_url: str = Field("", description="postgresql://host:port/name; jdbc:postgresql:// is understood")
-    database_user: str = Field("admin_user", description="the role that owns the tables")
-    database_password: SecretStr = Field(SecretStr("password"), description="its password")
-    database_secret_dir: str = Field(
-        "", description="a folder with files username, password, host, port, dbname, as a mounted Secret has them"
-    )
-    database_tls: Literal["disable", "require", "verify-full"] = Field(
-        "disable", description="require encrypts; verify-full also checks the server's certificate and name"
-    )
-    database_ca_file: str = Field("", description="certificates (PEM) that verify-full trusts; empty: the system's")
-    database_pool_size: int = Field(10, ge=1, le=200, description="connections of one process")
-    database_timeout_seconds: float = Field(5.0, gt=0, le=600, description="for a statement, and for a free connection")
-    ddl_auto: Literal["update", "validate", "none"] | None = Field(
-        None, description="update migrates on start, validate refuses to start when behind; validate in production"
-    )
-    sql_init_mode: Literal["always", "never"] = Field("never", description="always seeds demo data once per database")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_secret(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """What the Secret says, where no variable says otherwise."""
-        folder = values.get("database_secret_dir")
-        if not folder:
-            return values
-        keys = ("username", "password", "host", "port", "dbname")
-        found = {key: _secret_file(folder, key, optional=key not in ("username", "password")) for key in keys}
-        address = (
-            f"postgresql://{found['host']}:{found['port'] or 5432}/{found['dbname'] or 'db'}" if found["host"] else ""
-        )
-        told = {"database_url": address, "database_user": found["username"], "database_password": found["password"]}
-        return {name: value for name, value in told.items() if value} | values
-
-    @model_validator(mode="after")
-    def _database_defaults(self) -> Self:
-        if not self.database_url:
-            self.database_url = f"postgresql://{getattr(self, 'service_name', 'service')}-db:5432/db"
-        if not _DATABASE_URL.fullmatch(self.database_url):
-            raise ValueError("DATABASE_URL has to look like postgresql://host:port/name")
-        production = getattr(self, "app_env", "development") == "production"
-        if self.ddl_auto is None:
-            self.ddl_auto = "validate" if production else "update"
-        if production and self.sql_init_mode == "always":
-            raise ValueError("SQL_INIT_MODE=always brings demo data, refused with APP_ENV=production")
         return self
 
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import httpx2 as httpx
 import pytest
 from chassis.app import create_app
-from chassis.auth import Principal, Requires, TokenIssuer, TokenVerifier
+from chassis.auth import Principal, Requires, TokenVerifier
+from chassis.issuer import TokenIssuer
 from chassis.settings import ServiceSettings, TokenSettings
 from chassis.testing import eventually, serve, token
 from cryptography.hazmat.primitives import serialization

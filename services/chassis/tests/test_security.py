@@ -15,12 +15,15 @@ import orjson
 import pytest
 import sqlalchemy as sa
 from chassis.consumer import Consumer
-from chassis.db import Database, Statement
+from chassis.db import Database
+from chassis.environ import ConfigurationError
 from chassis.errors import Unavailable
 from chassis.ids import new_id
 from chassis.kafka import KafkaProducer, ensure_topics
+from chassis.postgres import DatabaseSettings
 from chassis.security import kafka_client
-from chassis.settings import ConfigurationError, DatabaseSettings, KafkaSettings, ServiceSettings
+from chassis.settings import KafkaSettings, ServiceSettings
+from chassis.statement import Statement
 from chassis.testing import eventually
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization

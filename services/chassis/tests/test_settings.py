@@ -5,14 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from chassis.settings import (
-    ConfigurationError,
-    DatabaseSettings,
-    KafkaSettings,
-    RedisSettings,
-    ServiceSettings,
-    TokenSettings,
-)
+from chassis.environ import ConfigurationError
+from chassis.postgres import DatabaseSettings
+from chassis.settings import KafkaSettings, RedisSettings, ServiceSettings, TokenSettings
 
 
 class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, RedisSettings, TokenSettings):

@@ -8,9 +8,12 @@ import time
 from typing import Any
 
 import pytest
-from chassis.auth import LIFETIME, TokenIssuer, TokenVerifier, public_keys
+from chassis.auth import LIFETIME, TokenVerifier
+from chassis.environ import ConfigurationError
 from chassis.errors import Unauthenticated
-from chassis.settings import ConfigurationError, ServiceSettings, TokenSettings
+from chassis.issuer import TokenIssuer
+from chassis.settings import ServiceSettings, TokenSettings
+from chassis.signatures import public_keys
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from jose import jwt

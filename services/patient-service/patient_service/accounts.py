@@ -8,8 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from chassis import outbox, telemetry
 from chassis.cache import Cache
-from chassis.db import Statement, Transaction
 from chassis.events import Event
+from chassis.statement import Statement
+from chassis.transaction import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import BillingAccountRequestedData
 

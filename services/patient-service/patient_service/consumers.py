@@ -3,8 +3,9 @@
 from uuid import UUID
 
 from chassis.cache import Cache
-from chassis.consumer import Handler, Received
-from chassis.db import Transaction
+from chassis.handlers import Handler
+from chassis.received import Received
+from chassis.transaction import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import BillingAccountCreatedData, PatientDeletedData
 

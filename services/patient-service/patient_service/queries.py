@@ -7,10 +7,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from chassis.cache import Cache
-from chassis.db import Reader, Statement
 from chassis.errors import NotFound
 from chassis.paging import PageRequest, Sort, page_body
+from chassis.statement import Statement
 from chassis.text import like_pattern
+from chassis.transaction import Reader
 
 from patient_service.models import patient, patient_count
 from patient_service.schemas import patient_json

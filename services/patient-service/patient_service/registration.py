@@ -14,10 +14,12 @@ import orjson
 import sqlalchemy as sa
 from chassis import outbox
 from chassis.batch import Batches
-from chassis.db import Database, Reader, Statement
+from chassis.db import Database
 from chassis.errors import Conflict
 from chassis.events import Event
 from chassis.ids import new_id
+from chassis.statement import Statement
+from chassis.transaction import Reader
 from healthcare_contracts import topics
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert

@@ -3,7 +3,7 @@
 from datetime import date
 from uuid import UUID
 
-from chassis.db import Transaction
+from chassis.transaction import Transaction
 
 from patient_service import accounts, registration
 from patient_service.schemas import PatientCreate

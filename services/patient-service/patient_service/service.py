@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from chassis import outbox, telemetry
 from chassis.cache import Cache
 from chassis.conditional import check_if_match
-from chassis.db import Statement, Transaction
 from chassis.errors import Conflict, NotFound
 from chassis.events import Event
+from chassis.statement import Statement
 from chassis.text import sort_key
+from chassis.transaction import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import PatientDeletedData
 

@@ -15,11 +15,16 @@ import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from chassis.consumer import Consumer, Received, Tuning
-from chassis.db import Database, Statement, Transaction
+from chassis.consumer import Consumer
+from chassis.db import Database
 from chassis.kafka import KafkaProducer
+from chassis.postgres import DatabaseSettings
+from chassis.received import Received
 from chassis.retries import Backoff
-from chassis.settings import DatabaseSettings, KafkaSettings, ServiceSettings
+from chassis.settings import KafkaSettings, ServiceSettings
+from chassis.statement import Statement
+from chassis.subscription import Tuning
+from chassis.transaction import Transaction
 from sqlmodel import Field, SQLModel
 
 FAST = Tuning(

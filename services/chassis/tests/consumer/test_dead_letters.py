@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from chassis.consumer import Received
-from chassis.db import Transaction
 from chassis.errors import Conflict
+from chassis.received import Received
 from chassis.testing import eventually
+from chassis.transaction import Transaction
 from pydantic import BaseModel
 
 

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 from chassis import telemetry
-from chassis.consumer import Received
-from chassis.db import Transaction
 from chassis.errors import Unavailable
+from chassis.received import Received
 from chassis.testing import eventually
+from chassis.transaction import Transaction
 from prometheus_client import REGISTRY
 
 

@@ -9,10 +9,10 @@ import time
 from typing import Any
 
 import pytest
-from chassis.consumer import Received
-from chassis.db import Transaction
 from chassis.errors import Unavailable
+from chassis.received import Received
 from chassis.testing import eventually
+from chassis.transaction import Transaction
 
 
 def membership(consumer: Any) -> tuple[str, int]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from chassis.consumer import Received
-from chassis.db import Transaction
 from chassis.errors import Unavailable
+from chassis.received import Received
 from chassis.testing import eventually
+from chassis.transaction import Transaction
 from prometheus_client import REGISTRY
 
 

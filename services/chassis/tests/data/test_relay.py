@@ -15,13 +15,15 @@ import pytest
 import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from chassis import outbox
-from chassis.db import Database, Statement
+from chassis.db import Database
 from chassis.events import Event
 from chassis.kafka import KafkaProducer, ensure_topics
 from chassis.outbox import OutboxMessage
+from chassis.postgres import DatabaseSettings
 from chassis.relay import Relay
-from chassis.settings import DatabaseSettings, KafkaSettings, ServiceSettings
+from chassis.settings import KafkaSettings, ServiceSettings
 from chassis.shards import SHARDS
+from chassis.statement import Statement
 from chassis.testing import eventually
 from prometheus_client import REGISTRY
 from sqlmodel import Field, SQLModel

@@ -13,11 +13,14 @@ import sqlalchemy as sa
 from chassis.app import create_app
 from chassis.auth import Principal, Requires, TokenVerifier
 from chassis.batch import Batches
-from chassis.db import Database, InTransaction, Reads, Statement, Transaction
+from chassis.db import Database, InTransaction, Reads
 from chassis.errors import Conflict, Unavailable
 from chassis.http import JsonResponse
-from chassis.settings import DatabaseSettings, ServiceSettings, TokenSettings
+from chassis.postgres import DatabaseSettings
+from chassis.settings import ServiceSettings, TokenSettings
+from chassis.statement import Statement
 from chassis.testing import eventually, serve, token
+from chassis.transaction import Transaction
 from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlmodel import Field, SQLModel

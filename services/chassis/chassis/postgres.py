@@ -1,0 +1,197 @@
+"""PostgreSQL as a service reaches it: its settings, one connection, and its driver's errors turned into ours.
+
+`chassis.db` keeps a pool of such connections, `chassis.transaction` works on one of them.
+"""
+
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, Self
+from uuid import UUID, SafeUUID
+
+import asyncpg
+import orjson
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings
+
+from chassis import tracing
+from chassis.environ import secret_of
+from chassis.errors import Conflict, Unavailable
+from chassis.security import tls
+from chassis.statement import Statement
+
+_HOST = r"([^/:,\s\[\]]*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?"
+_DATABASE_URL = re.compile(rf"postgres(ql)?://{_HOST}(,{_HOST})*(/[^/\s]*)?")
+
+SPAN = {"db.system.name": "postgresql"}
+"""What every span of a statement says."""
+
+
+class DatabaseSettings(BaseSettings):
+    """Where the service's own database is."""
+
+    database_url: str = Field("", description="postgresql://host:port/name; jdbc:postgresql:// is understood")
+    database_user: str = Field("admin_user", description="the role that owns the tables")
+    database_password: SecretStr = Field(SecretStr("password"), description="its password")
+    database_secret_dir: str = Field(
+        "", description="a folder with files username, password, host, port, dbname, as a mounted Secret has them"
+    )
+    database_tls: Literal["disable", "require", "verify-full"] = Field(
+        "disable", description="require encrypts; verify-full also checks the server's certificate and name"
+    )
+    database_ca_file: str = Field("", description="certificates (PEM) that verify-full trusts; empty: the system's")
+    database_pool_size: int = Field(10, ge=1, le=200, description="connections of one process")
+    database_timeout_seconds: float = Field(5.0, gt=0, le=600, description="for a statement, and for a free connection")
+    ddl_auto: Literal["update", "validate", "none"] | None = Field(
+        None, description="update migrates on start, validate refuses to start when behind; validate in production"
+    )
+    sql_init_mode: Literal["always", "never"] = Field("never", description="always seeds demo data once per database")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_secret(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """What the Secret says, where no variable says otherwise."""
+        folder = values.get("database_secret_dir")
+        if not folder:
+            return values
+        keys = ("username", "password", "host", "port", "dbname")
+        needed = ("username", "password")
+        found = {key: secret_of("DATABASE_SECRET_DIR", folder, key, optional=key not in needed) for key in keys}
+        address = (
+            f"postgresql://{found['host']}:{found['port'] or 5432}/{found['dbname'] or 'db'}" if found["host"] else ""
+        )
+        told = {"database_url": address, "database_user": found["username"], "database_password": found["password"]}
+        return {name: value for name, value in told.items() if value} | values
+
+    @model_validator(mode="after")
+    def _database_defaults(self) -> Self:
+        if not self.database_url:
+            self.database_url = f"postgresql://{getattr(self, 'service_name', 'service')}-db:5432/db"
+        if not _DATABASE_URL.fullmatch(self.database_url):
+            raise ValueError("DATABASE_URL has to look like postgresql://host:port/name")
+        production = getattr(self, "app_env", "development") == "production"
+        if self.ddl_auto is None:
+            self.ddl_auto = "validate" if production else "update"
+        if production and self.sql_init_mode == "always":
+            raise ValueError("SQL_INIT_MODE=always brings demo data, refused with APP_ENV=production")
+        return self
+
+
+TROUBLE = (
+    OSError,  # refused, reset, and TimeoutError
+    EOFError,  # the server died in the middle of a sentence
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server said goodbye on an idle connection that was then used
+)
+
+
+def database_tls(settings: DatabaseSettings) -> ssl.SSLContext | bool:
+    """asyncpg's `ssl`."""
+    if settings.database_tls == "disable":
+        return False
+    context = tls("DATABASE_CA_FILE", settings.database_ca_file)
+    if settings.database_tls == "require":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+_KEEPALIVES = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
+
+
+def address(settings: DatabaseSettings) -> dict[str, Any]:
+    """What asyncpg needs to connect: dsn, user, password, ssl."""
+    return {
+        "dsn": settings.database_url,
+        "user": settings.database_user,
+        "password": settings.database_password.get_secret_value(),
+        "ssl": database_tls(settings),
+    }
+
+
+async def connect(settings: DatabaseSettings, *, command_timeout: float | None = None) -> Any:
+    """A connection outside every pool: a pool's reset would drop the advisory locks that it is for.
+
+    A server whose host is gone sends nothing, not even an end: `command_timeout` (seconds) notices on our side, and
+    keepalives on the server's, which would otherwise hold the locks of a client that is gone for two hours.
+
+    Raises:
+        Unavailable: the server cannot be reached.
+    """
+    limit = settings.database_timeout_seconds
+    with errors():
+        connection = await asyncpg.connect(**address(settings), timeout=limit, command_timeout=command_timeout)
+        await set_codecs(connection)
+        await connection.execute(_KEEPALIVES)
+        return connection
+
+
+class errors:
+    """Turns the driver's errors into ours; a plain context manager, because it stands around every statement."""
+
+    __slots__ = ("_conflicts",)
+
+    def __init__(self, statement: Statement | None = None) -> None:
+        self._conflicts = statement.conflicts if statement else {}
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name in self._conflicts:
+            field = self._conflicts[error.constraint_name]
+            raise Conflict(f"{field} is already taken", field) from None
+        if isinstance(error, TROUBLE) or _is_closed_transport(error):
+            raise Unavailable("database") from error
+
+
+def _is_closed_transport(error: BaseException | None) -> bool:
+    """What uvloop says of a connection that the server closed before it was written to."""
+    return isinstance(error, RuntimeError) and "the handler is closed" in str(error)
+
+
+async def run(statement: Statement, method: Callable[..., Awaitable[Any]], values: Mapping[str, Any]) -> Any:
+    """One statement by one method of a connection, under its own span."""
+    arguments = statement.arguments(values)
+    with tracing.child(statement.summary, SPAN), errors(statement):
+        return await method(statement.sql, *arguments)
+
+
+def affected(status: str) -> int:
+    """How many rows, from what the server says of a statement."""
+    last = status.rpartition(" ")[2]
+    return int(last) if last.isdigit() else 0
+
+
+async def reset(connection: Any) -> None:
+    """Gives back a connection as it was lent."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
+
+
+async def set_codecs(connection: Any) -> None:
+    """JSON by orjson, and UUIDs of the standard library."""
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+        )
+    # asyncpg's own UUID class is not the standard library's, and orjson refuses it.
+    await connection.set_type_codec(
+        "uuid",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: value.bytes,
+        decoder=_uuid,
+    )
+
+
+def _uuid(raw: bytes) -> UUID:
+    """Made without the constructor, whose checks of five possible arguments cost more than the rest of the row."""
+    made = UUID.__new__(UUID)
+    object.__setattr__(made, "int", int.from_bytes(raw, "big"))
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made

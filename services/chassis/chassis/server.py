@@ -1,0 +1,83 @@
+"""The server around an application: its limits, its signals, and how it ends."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from chassis import telemetry, tracing
+from chassis.edge import Draining
+from chassis.settings import ServiceSettings
+
+log = telemetry.logger(__name__)
+
+KEEP_ALIVE_SECONDS = 75
+
+
+class _Server(uvicorn.Server):
+    """On SIGTERM: readiness goes down and answers ask for the connection to be closed, then the door closes."""
+
+    def __init__(self, config: uvicorn.Config, draining: Draining, seconds: float) -> None:
+        super().__init__(config)
+        self._draining = draining
+        self._seconds = seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains, the second one ends at once."""
+        if self._draining.now or not self.started:
+            super().handle_exit(sig, frame)
+            return
+        self._draining.now = True
+        asyncio.get_running_loop().call_later(self._seconds, super().handle_exit, sig, frame)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals reach the loop, not an arbitrary line of code; nothing is raised again after a clean end."""
+        loop = asyncio.get_running_loop()
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(sig, self.handle_exit, sig, None)
+        yield
+
+
+def run(create: Callable[[], FastAPI]) -> None:
+    """Serves an application until SIGTERM or SIGINT."""
+    app = create()
+    settings: ServiceSettings = app.state.settings
+    telemetry.configure(settings.service_name, settings.log_level)
+    tracing.configure(settings, settings.service_name)
+    for name in settings.placeholders():
+        log.warning("A PLACEHOLDER IS IN USE: anybody can know this secret", variable=name)
+    if settings.debug_port is not None:
+        _listen_for_debugger(settings.debug_port)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=getattr(app.state, "http_protocol", "httptools"),
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=20,
+        proxy_headers=False,
+        backlog=2048,
+    )
+    server = _Server(config, app.state.draining, settings.shutdown_drain_seconds)
+    server.run()
+    tracing.close()
+    if not server.started:
+        sys.exit(3)
+
+
+def _listen_for_debugger(port: int) -> None:
+    import debugpy
+
+    debugpy.listen(("127.0.0.1", port))
+    log.warning("a debugger may attach", port=port)
