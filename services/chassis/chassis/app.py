@@ -20,6 +20,7 @@ from chassis.auth import TokenVerifier
 from chassis.environ import ConfigurationError
 from chassis.errors import PlatformError
 from chassis.jwks import Jwks
+from chassis.protocol import LimitedProtocol
 from chassis.proxies import Networks
 from chassis.ring import Ring
 from chassis.server import run
@@ -48,7 +49,8 @@ def create_app(
 
     Parts start in order and stop in reverse, when SERVICE_ROLES has their role. Each entry of `state` becomes an
     attribute of `app.state`, where dependencies find it; `permissions` says what each role may do. An `http_protocol`
-    among them is the protocol class that serves the application. Paths that begin with `forms` take HTML forms.
+    among them is the protocol class that serves the application, instead of LimitedProtocol. Paths that begin with
+    `forms` take HTML forms.
     """
     draining = edge.Draining()
     parts = [*parts, *_keys(settings, (state or {}).get("tokens"))]
@@ -74,6 +76,7 @@ def create_app(
         "draining": draining,
         "parts": parts,
         "ops": operations,
+        "http_protocol": LimitedProtocol,
         **(state or {}),
     }.items():
         setattr(app.state, name, value)

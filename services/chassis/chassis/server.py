@@ -59,7 +59,7 @@ def run(create: Callable[[], FastAPI]) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=getattr(app.state, "http_protocol", "httptools"),
+        http=app.state.http_protocol,
         lifespan="on",
         log_config=None,
         access_log=False,
