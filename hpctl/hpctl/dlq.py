@@ -18,7 +18,7 @@ from hpctl import state
 from hpctl.kafka import servers, silent
 from hpctl.layout import Layout, UsageError
 from hpctl.operations import Operations
-from hpctl.report import console
+from hpctl.report import console, show_table
 
 
 class Desk(Protocol):
@@ -69,7 +69,10 @@ async def show_counts(layout: Layout) -> None:
     async with _desk(layout) as desk:
         for each in sorted(await desk.counts(), key=lambda each: str(each["topic"])):
             table.add_row(each["topic"], str(each["count"]), each["source"], each["group"])
-    console.print(table if table.row_count else "there is no dead-letter topic")
+    if table.row_count:
+        show_table(table)
+    else:
+        console.print("there is no dead-letter topic")
 
 
 async def show_messages(layout: Layout, topic: str, *, body: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import psutil
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from hpctl import state
@@ -18,6 +19,8 @@ DEMO_EMAIL, DEMO_PASSWORD = "testuser@test.com", "password123"
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+WIDEST = 1000
 
 _PORTS = {
     "postgres": ["PATIENT_DB_PORT"],
@@ -40,6 +43,12 @@ class Row:
     memory_mib: float | None
 
 
+def show_table(table: Table) -> None:
+    """A table with every word whole, however narrow the terminal or the pipe is: names are there to be copied."""
+    needed = Measurement.get(console, console.options.update(width=WIDEST), table).maximum
+    Console(highlight=False, soft_wrap=True, width=max(needed, console.width)).print(table)
+
+
 def show_progress(line: Line) -> None:
     """One line for each step that is done."""
     if line.seconds is not None:
@@ -59,7 +68,7 @@ def show_status(layout: Layout, listed: list[Row]) -> None:
         ports = ", ".join(str(port) for port in row.ports)
         memory = f"{row.memory_mib:.0f}" if row.memory_mib is not None else ""
         table.add_row(row.name, f"[{style}]{row.health}[/]", ports, str(row.pid or ""), str(row.restarts), memory)
-    console.print(table)
+    show_table(table)
     total = sum(row.memory_mib or 0 for row in listed if row.name in {service.name for service in SERVICES})
     if total:
         console.print(f"[dim]services' own memory (PSS): {total:.0f} MiB · logs: {layout.logs}[/]")

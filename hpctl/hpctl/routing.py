@@ -3,7 +3,7 @@
 from api_gateway.routes import ROUTES, Route
 from rich.table import Table
 
-from hpctl.report import console
+from hpctl.report import show_table
 
 
 def show_routes() -> None:
@@ -12,7 +12,7 @@ def show_routes() -> None:
     for route in ROUTES:
         seen = route.path.removeprefix(route.prefix)
         table.add_row(route.path, route.upstream, seen, _needs(route), route.quota, f"{route.timeout:g} s")
-    console.print(table)
+    show_table(table)
 
 
 def _needs(route: Route) -> str:

@@ -30,7 +30,7 @@ class Platform:
         return subprocess.run(
             [sys.executable, "-m", "hpctl", *words],
             cwd=ROOT,
-            env={**os.environ, "COLUMNS": "200", "PORT_OFFSET": str(self.offset), **variables},
+            env={**os.environ, "PORT_OFFSET": str(self.offset), **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -45,7 +45,7 @@ class Letters:
             return [await asyncio.wait_for(consumer.getone(), 10) for _ in range(count)]
 
     def hpctl(self, *words: str) -> subprocess.CompletedProcess[str]:
-        environ = os.environ | {"PORT_OFFSET": "0", "KAFKA_PORT": str(self.port), "COLUMNS": "200"}
+        environ = os.environ | {"PORT_OFFSET": "0", "KAFKA_PORT": str(self.port)}
         return subprocess.run(
             [sys.executable, "-m", "hpctl", "dlq", *words],
             env=environ, capture_output=True, text=True, timeout=60, check=False,

@@ -13,7 +13,7 @@ def nothing(tmp_path, monkeypatch):
     """The command line beside ports that nobody uses."""
 
     def hpctl(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        for name, value in {"PORT_OFFSET": "9000", "COLUMNS": "300", **variables}.items():
+        for name, value in {"PORT_OFFSET": "9000", **variables}.items():
             monkeypatch.setenv(name, value)
         return subprocess.run(
             [sys.executable, "-m", "hpctl", *words],
