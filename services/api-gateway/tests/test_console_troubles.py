@@ -104,6 +104,8 @@ def test_what_is_ill():
 async def test_every_address_under_the_console_answers_people_and_no_other(gate: Edge):
     page = await gate.ask("GET", "/console/nothing")
     assert (page.status, b"<h1>Not found</h1>" in page.body) == (404, True)
+    typed = await gate.ask("GET", "/console/")
+    assert (typed.status, typed.one("location")) == (308, "/console")
     for method, path, status in (("GET", "/consoles", 404), ("GET", "/console/logout", 405)):
         reply = await gate.ask(method, path)
         assert (reply.status, reply.one("content-type")) == (status, "application/problem+json"), path

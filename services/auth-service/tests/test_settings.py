@@ -43,7 +43,9 @@ async def test_with_a_private_key_tokens_are_rs256_and_the_public_half_is_publis
     settings = Settings.from_environ(environ | {"SQL_INIT_MODE": "always", "BCRYPT_COST": "4", "JWT_PRIVATE_KEY": pem})
     async with serve(create_app(settings)) as url, httpx.AsyncClient(base_url=url) as client:
         issued = await log_in(client, DEMO)
-        published = (await client.get("/.well-known/jwks.json")).json()["keys"]
+        answer = await client.get("/.well-known/jwks.json")
+        assert answer.headers.get_list("cache-control") == ["public, max-age=300"]
+        published = answer.json()["keys"]
         assert jwt.get_unverified_header(issued) == {"alg": "RS256", "typ": "JWT", "kid": published[0]["kid"]}
         assert jwt.decode(issued, published[0], algorithms=["RS256"])["sub"] == DEMO["email"]
         assert published[0].keys() == {"kty", "n", "e", "alg", "use", "kid"}

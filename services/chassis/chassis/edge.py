@@ -25,6 +25,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 QUIET = ("/actuator/",)
 """Paths whose successful answers leave no access line: probes would drown the rest."""
 
+NOT_KEPT = (b"cache-control", b"no-store")
+"""On every answer that says nothing itself: they are about people, or hold a token."""
+
 
 class Draining:
     """Whether the process is about to go: then every answer asks for the connection to be closed."""
@@ -170,6 +173,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = [*message.get("headers", ()), (b"x-request-id", self._ids.request_id.encode())]
+            if all(name != b"cache-control" for name, _ in headers):
+                headers.append(NOT_KEPT)
             if self._draining.now:
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}

@@ -306,3 +306,9 @@ def test_every_log_line_of_a_process_is_json_with_its_ids() -> None:
     assert all(line.keys() >= {"time", "level", "event", "traceId"} for line in lines)
     assert lines[2]["error"] == "KeyError"
     assert "canary" not in done.stdout
+
+
+async def test_no_cache_and_no_browser_keeps_an_answer() -> None:
+    async with serving() as client:
+        for path in ("/things", "/errors/404", "/crash", "/nothing"):
+            assert (await client.get(path)).headers.get_list("cache-control") == ["no-store"], path

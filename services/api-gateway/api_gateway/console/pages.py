@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from chassis.errors import NotFound
 from chassis.ops import MOST_SHOWN
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from api_gateway.console import render
 from api_gateway.console.calls import Silent
@@ -42,6 +42,12 @@ async def static(name: str) -> Response:
     if found is None:
         raise NotFound("file")
     return found
+
+
+@router.get("/console/")
+async def slash() -> Response:
+    """What people type."""
+    return RedirectResponse("/console", 308, render.HEADERS)
 
 
 @router.get("/console")
