@@ -1,4 +1,4 @@
-"""A service as a child process: forked from this warm one, or spawned where forking is unsafe (macOS)."""
+"""A service as a child process: forked from this warm one, or spawned where forking is unsafe (macOS) or unwanted."""
 
 import ctypes
 import gc
@@ -16,7 +16,7 @@ from typing import Protocol
 from hpctl.embedded.process import dying_with_parent
 from hpctl.layout import Failure
 
-CAN_FORK = sys.platform == "linux"
+CAN_FORK = sys.platform == "linux" and os.environ.get("HPCTL_START") != "spawn"
 _LARGEST_LOG = 10 * 1024 * 1024
 _SET_DEATH_SIGNAL, _SET_NAME = 1, 15  # prctl(2)
 

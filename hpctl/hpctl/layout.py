@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HIGHEST_OFFSET = 50_000
+HUNG_SECONDS = 60
 
 
 class UsageError(Exception):
@@ -64,15 +65,21 @@ PORTS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """One stack of this machine, told apart by its port offset."""
+    """One stack of this machine, told apart by its port offset.
+
+    `hung_seconds`: a service that has not answered for so long is started again; 0: never.
+    """
 
     offset: int = 0
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    hung_seconds: int = HUNG_SECONDS
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "Layout":
-        """The stack that PORT_OFFSET names; UsageError when that is no usable number."""
-        return cls(_number("PORT_OFFSET", environ.get("PORT_OFFSET") or "0", 0, HIGHEST_OFFSET), environ)
+        """The stack that PORT_OFFSET names; UsageError when that, or HPCTL_HUNG_SECONDS, is no usable number."""
+        offset = _number("PORT_OFFSET", environ.get("PORT_OFFSET") or "0", 0, HIGHEST_OFFSET)
+        hung = _number("HPCTL_HUNG_SECONDS", environ.get("HPCTL_HUNG_SECONDS") or str(HUNG_SECONDS), 0, 86_400)
+        return cls(offset, environ, hung)
 
     @property
     def directory(self) -> Path:

@@ -33,7 +33,11 @@ _PORTS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One process of a stack: `health` is what its health page says, or its ports; STOPPED without a process."""
+    """One process of a stack.
+
+    `health` is what its health page says, or its ports: UP or DOWN; NO ANSWER when it runs but does not answer, STOPPED
+    when it does not run.
+    """
 
     name: str
     pid: int | None
@@ -110,9 +114,9 @@ def _row(layout: Layout, process: state.Process) -> Row:
 def _health(layout: Layout, name: str) -> str:
     for service in SERVICES:
         if service.name == name:
-            _, body = fetch(layout.port(service.port), "/actuator/health")
+            status, body = fetch(layout.port(service.port), "/actuator/health")
             answer: dict[str, Any] = body if isinstance(body, dict) else {}
-            return str(answer.get("status", "DOWN"))
+            return str(answer.get("status", "DOWN")) if status else "NO ANSWER"
     return "UP" if all(listens(layout.port(variable)) for variable in _variables(name)) else "DOWN"
 
 

@@ -18,6 +18,7 @@ from hpctl.environment import environment
 from hpctl.layout import SERVICES, Failure, Layout, Service
 from hpctl.probe import settled
 from hpctl.progress import Progress
+from hpctl.pulse import Pulse
 from hpctl.signals import stop_signals
 from hpctl.warm import build, import_services, settle
 from hpctl.watched import Child, Watched, end
@@ -108,9 +109,9 @@ class Supervisor:
     def _start_services(self, services: Mapping[Service, Module]) -> None:
         settle()
         self._doors().launch()
-        for module in services.values():
+        for service, module in services.items():
             module.launch()
-            self._watch(module)
+            self._watch(module, self._pulse(service))
         deadline = time.monotonic() + _STEP_SECONDS
         for service, module in services.items():
             while not settled(self.layout.port(service.port)):
@@ -128,8 +129,13 @@ class Supervisor:
         self._watch(module)
         return module
 
-    def _watch(self, child: Child) -> None:
-        self.watched.append(Watched(child))
+    def _pulse(self, service: Service) -> Pulse | None:
+        """None where it is switched off, and where a debugger may hold the service still."""
+        watches = self.layout.hung_seconds and not self.layout.environ.get("DEBUG_PORT")
+        return Pulse(self.layout.port(service.port), self.layout.hung_seconds) if watches else None
+
+    def _watch(self, child: Child, pulse: Pulse | None = None) -> None:
+        self.watched.append(Watched(child, pulse))
         self._write()
 
     def _write(self) -> None:

@@ -1,4 +1,4 @@
-"""A child that is started again when it ends, later and later while it keeps ending."""
+"""A child that is started again when it ends or hangs, later and later while it keeps ending."""
 
 import time
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hpctl.embedded.process import ServerError
+from hpctl.pulse import Pulse
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0
 _STEADY_SECONDS = 20.0
@@ -43,10 +44,14 @@ class Child(Protocol):
 
 
 class Watched:
-    """One child under supervision. Delays double from 0.2 s to 10 s, and start over once it ran for 20 s."""
+    """One child under supervision. Delays double from 0.2 s to 10 s, and start over once it ran for 20 s.
 
-    def __init__(self, child: Child) -> None:
+    With a pulse it is also killed, and so started again, when it runs and no longer answers.
+    """
+
+    def __init__(self, child: Child, pulse: Pulse | None = None) -> None:
         self.child = child
+        self._pulse = pulse
         self.restarts = 0
         self._failures = 0
         self._started = time.monotonic()
@@ -56,15 +61,24 @@ class Watched:
         """Notice its end, or start it again when that is due; whether anything changed."""
         if self._due is not None:
             return self._start_again(now) if now >= self._due else False
-        if self.child.running:
+        if self.child.running and not self._hangs(now):
             return False
         self._failures = 0 if now - self._started > _STEADY_SECONDS else self._failures
         self._due = now + min(_FIRST_DELAY * 2**self._failures, _LONGEST_DELAY)
         self._failures += 1
         return True
 
+    def _hangs(self, now: float) -> bool:
+        if self._pulse is None or not self._pulse.lost(now):
+            return False
+        print(f"{self.child.name} runs but does not answer: it is killed", flush=True)  # noqa: T201 - into the log
+        self.child.kill()
+        return True
+
     def _start_again(self, now: float) -> bool:
         self._due = None
+        if self._pulse:
+            self._pulse.reset()
         self._started = now
         self.restarts += 1
         with suppress(OSError, ServerError):  # it does not run then, and is due again later

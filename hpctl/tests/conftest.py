@@ -90,3 +90,14 @@ def running(platform: Platform) -> Platform:
         assert up.returncode == 0, up.stdout + up.stderr
         wait_for(platform.well)
     return platform
+
+
+@pytest.fixture(scope="module")
+def spawned() -> Iterator[Platform]:
+    """A stack whose services are spawned, as on macOS, and are taken for hung after 3 s."""
+    platform = new_platform()
+    up = platform.hpctl("up", within=240, HPCTL_START="spawn", HPCTL_HUNG_SECONDS="3")
+    assert up.returncode == 0, up.stdout + up.stderr
+    yield platform
+    platform.hpctl("reset", "--yes")
+    assert not platform.layout.directory.exists()

@@ -113,9 +113,17 @@ def test_status_is_readable_by_programs(running):
     done = running.hpctl("status", "--json")
     assert done.returncode == 0
     body = json.loads(done.stdout)
-    assert body["ready"] is True
-    assert body["gateway"] == running.layout.gateway
-    assert {service.name for service in SERVICES} <= {process["name"] for process in body["processes"]}
+    listed = body.pop("processes")
+    assert body == {"offset": running.offset, "running": True, "ready": True, "gateway": running.layout.gateway}
+    servers = {"postgres", "valkey", "kafka", "database-doors"}
+    assert sorted(each["name"] for each in listed) == sorted({service.name for service in SERVICES} | servers)
+    for each in listed:
+        kinds = {name: type(value) for name, value in each.items()}
+        shape = {"name": str, "pid": int, "ports": list, "health": str, "restarts": int, "memory_mib": float}
+        assert kinds == shape
+        assert each["health"] == "UP"
+        assert each["ports"]
+        assert all(type(port) is int for port in each["ports"])
 
 
 def test_logs_are_printed_for_one_process_or_all(running):

@@ -37,6 +37,7 @@ def nothing(tmp_path, monkeypatch):
         (["logs", "nobody"], {}),
         (["status"], {"PORT_OFFSET": "many"}),
         (["status"], {"PORT_OFFSET": "60000"}),
+        (["up"], {"HPCTL_HUNG_SECONDS": "soon"}),
         (["up"], {"PATIENT_SERVICE_PORT": "0"}),
     ],
 )

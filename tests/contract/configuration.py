@@ -29,6 +29,8 @@ COMMAND_LINE = """
 | --- | --- | --- |
 | `HPCTL_EMAIL` | who `hpctl` logs in as | the demo administrator |
 | `HPCTL_PASSWORD` | with which password | the demo password |
+| `HPCTL_HUNG_SECONDS` | seconds after which a hung service is started again; 0, or a `DEBUG_PORT`: never | 60 |
+| `HPCTL_START` | `spawn` starts services as on macOS: each for itself, instead of forked from one warm process | |
 | `PG_BINDIR` | where PostgreSQL's programs are, instead of those from PyPI | |
 | `XDG_CACHE_HOME` | what is fetched once is kept below it, in `healthcare-platform` | `~/.cache` |
 | `PORT_OFFSET` | added to every port, so that two stacks can stand side by side | 0 |
