@@ -3,19 +3,23 @@
 import os
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.cluster.build import CACHE, cached, go
 from tests.conftest import ROOT
+
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.8"
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def steps(path: Any) -> list[dict[str, Any]]:
     """Every step of a workflow."""
-    return [step for job in yaml.safe_load(path.read_text())["jobs"].values() for step in job["steps"]]
+    return [step for job in yaml.safe_load(path.read_text())["jobs"].values() for step in job.get("steps", [])]
 
 
 @pytest.mark.contract("X15")
@@ -27,6 +31,43 @@ def test_workflows_are_valid_by_their_schemas() -> None:
     ):
         done = subprocess.run([*check, "--builtin-schema", schema, *files], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.contract("X15")
+def test_their_expressions_and_scripts_are_sound() -> None:
+    linter = cached(CACHE / ACTIONLINT.rpartition("/")[2].replace("@", "-") / "actionlint", _build_actionlint)
+    done = subprocess.run([linter, "-no-color"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _build_actionlint(target: Path) -> None:
+    go("install", ACTIONLINT, cwd=target.parent, GOBIN=str(target.parent))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_what_others_wrote_is_pinned_and_learns_no_secret(path: Path) -> None:
+    actions = re.findall(r"uses: (\S+)(.*)", path.read_text())
+    foreign = [(name, comment) for name, comment in actions if not name.startswith("./")]
+    assert foreign
+    for name, comment in foreign:
+        assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", name), f"{name} may change under us"
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), f"{name}: dependabot reads the version from a comment"
+    for step in steps(path):
+        if "actions/checkout" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False
+    document = yaml.safe_load(path.read_text())
+    assert document["permissions"] == {"contents": "read"}
+    assert document["concurrency"]
+
+
+def test_nothing_is_released_that_did_not_pass() -> None:
+    release = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    assert release["checks"]["uses"] == "./.github/workflows/ci.yml"
+    assert "workflow_call" in yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())[True]
+    assert (release["images"]["needs"], release["charts"]["needs"]) == ("checks", "images")
+    assert release["release"]["needs"] == ["images", "charts"]
+    proven = [step for step in release["images"]["steps"] if "attest-build-provenance" in step.get("uses", "")]
+    assert [step["with"]["subject-digest"] for step in proven] == ["${{ steps.pushed.outputs.digest }}"]
 
 
 @pytest.mark.contract("X15")
