@@ -8,6 +8,7 @@ from contextlib import suppress
 from api_gateway.console.testing import LIMITS, Platform, log_in, session
 from api_gateway.console.troubles import ADVICE
 from api_gateway.console.watch import WHOLE, Watch, ills
+from api_gateway.console.words import partitions
 from api_gateway.testing import Edge, running
 from chassis.testing import eventually
 
@@ -92,6 +93,13 @@ async def test_a_gateway_watches_only_for_a_console(platform: Platform):
         assert "watch" in (await gate.ask("GET", HEALTH)).json["components"]
     async with running(platform, CONSOLE_ENABLED="false", **LIMITS) as gate:
         assert "watch" not in (await gate.ask("GET", HEALTH)).json["components"]
+
+
+def test_partitions_are_told_in_spans():
+    assert partitions(["a.b-0", "a.b-1", "a.b-2", "billing-account-1"]) == "a.b 0–2, billing-account 1"
+    assert partitions(["t-10", "t-2", "t-0"]) == "t 0 2 10"
+    assert partitions([]) == ""
+    assert partitions(["a-0", "strange"]) == "a-0, strange"
 
 
 def test_what_is_ill():

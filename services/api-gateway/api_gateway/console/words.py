@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,6 +64,23 @@ def moment(value: str | float | None) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def partitions(names: Sequence[str]) -> str:
+    """`patient.created 0–2, patient.updated 1`, from `patient.created-0` and so on; anything else as it is."""
+    if not all(name.rpartition("-")[2].isdecimal() for name in names):
+        return ", ".join(names)
+    found: dict[str, list[int]] = {}
+    for name in names:
+        topic, _, place = name.rpartition("-")
+        found.setdefault(topic, []).append(int(place))
+    return ", ".join(f"{topic} {_spans(sorted(places))}" for topic, places in found.items())
+
+
+def _spans(places: list[int]) -> str:
+    first, last = places[0], places[-1]
+    whole = len(places) > 1 and places == list(range(first, last + 1))
+    return f"{first}–{last}" if whole else " ".join(map(str, places))
+
+
 def visible(text: str | None) -> str:
     """A message's text: what a browser would not show, or would turn the other way round, is escaped."""
     return "(null)" if text is None else text.translate(_HIDDEN).encode(errors="backslashreplace").decode()
@@ -95,5 +112,5 @@ def _exactly(digits: str) -> float:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    each.__name__: each for each in (duration, ago, rate, share, number, moment, visible, pretty)
+    each.__name__: each for each in (duration, ago, rate, share, number, moment, partitions, visible, pretty)
 }
