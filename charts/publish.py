@@ -5,6 +5,7 @@ where the release's images are: this stamps them into a copy, and the operator's
 """
 
 import argparse
+import json
 import re
 import shutil
 import sys
@@ -46,9 +47,14 @@ def stamp(charts: Path, version: str, registry: str) -> None:
 
 
 def link(charts: Path, source: str) -> None:
-    """Let alerts lead to their runbooks on the web, where the release's source is."""
-    for path in (charts / "monitoring" / "files" / "rules").glob("*.yml"):
-        path.write_text(path.read_text().replace("runbook_url: docs/", f"runbook_url: {source}/docs/"))
+    """Let alerts lead to their runbooks on the web, where the release's source is: the chart's and every platform's."""
+    defaults = ((charts / "monitoring" / "values.yaml", 1), (charts / OPERATOR / "templates" / "crd.yaml", 2))
+    for path, times in defaults:  # of the field, and of the object that it is in
+        link = r"(runbookBaseUrl:(?:\n +default:)? )(?:''|\"\")$"
+        text, found = re.subn(link, lambda at: at[1] + json.dumps(source), path.read_text(), flags=re.MULTILINE)
+        if found != times:
+            raise ValueError(f"{path}: {found} defaults of runbookBaseUrl, not {times}")
+        path.write_text(text)
 
 
 def packages(destination: Path, version: str, registry: str, source: str = "") -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from healthcare_operator.crd_status import status_schema
-from healthcare_operator.spec import Spec
+from healthcare_operator.spec import Spec, naming
 
 GROUP = "healthcareplatform.io"
 VERSION = "v1alpha1"
@@ -33,6 +33,7 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "description": "A whole healthcare platform: services, Kafka, PostgreSQL, Redis and monitoring.",
         "properties": properties,
+        "x-kubernetes-validations": naming.rules(),
     }
 
 

@@ -18,7 +18,7 @@ from healthcare_operator.helm import ChartError, Charts
 from healthcare_operator.plan import digest, plan
 from healthcare_operator.platform import API_VERSION, Manifest, Platform, Ref
 from healthcare_operator.readiness import ready
-from healthcare_operator.render import components
+from healthcare_operator.render import CREDENTIALS, components
 from healthcare_operator.report import Report
 from healthcare_operator.spec import SERVICES, Spec
 from healthcare_operator.status import Seen
@@ -148,7 +148,7 @@ class Reconciler:
             self._rendered[key] = (of, rendered)
         memory.secrets |= await observe.own_secrets(self._api, platform)
         made = secrets.manifests(platform, memory.secrets)
-        return {"secrets": made, **self._rendered[key][1]}
+        return {CREDENTIALS: made, **self._rendered[key][1]}
 
 
 def _all(wanted: Wanted) -> Iterable[Manifest]:

@@ -10,6 +10,14 @@ from healthcare_operator.values import COMPONENTS
 DATA = frozenset({"Secret", "Cluster", "Database", "Kafka", "KafkaNodePool", "KafkaTopic"})
 """Kinds that hold data or the way to it: with `deletionPolicy: Retain` they outlive their platform."""
 
+CREDENTIALS = "secrets"
+"""The component of the Secrets that `healthcare_operator.secrets` makes; those of a chart are configuration."""
+
+
+def holds_data(kind: str, component: str) -> bool:
+    """Whether an object of this kind and component outlives its platform, and its component."""
+    return kind in DATA and (kind != "Secret" or component == CREDENTIALS)
+
 
 def components(platform: Platform, charts: Charts) -> dict[str, list[Manifest]]:
     """Component → its objects, in the order in which they are applied; what is external or disabled is not there.
@@ -32,7 +40,7 @@ def belonging(platform: Platform, component: str, manifest: Manifest) -> Manifes
     ours = {PLATFORM: platform.name, COMPONENT: component}
     labels = {**meta.get("labels", {}), **ours, "app.kubernetes.io/managed-by": MANAGER}
     meta = {**meta, "namespace": platform.namespace, "labels": labels}
-    if platform.spec.deletion_policy == "Delete" or manifest["kind"] not in DATA:
+    if platform.spec.deletion_policy == "Delete" or not holds_data(manifest["kind"], component):
         meta["ownerReferences"] = [platform.owner]
     return _volumes({**manifest, "metadata": meta}, ours)
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from healthcare_operator.platform import Manifest, Platform
-from healthcare_operator.render import belonging
+from healthcare_operator.render import CREDENTIALS, belonging
 from healthcare_operator.service_values import WITH_DATABASE, database_of, kafka_secrets
 
 Make = Callable[[], str]
@@ -61,7 +61,7 @@ def wanted(platform: Platform) -> dict[str, dict[str, str | Make]]:
 def manifests(platform: Platform, existing: Mapping[str, Manifest]) -> list[Manifest]:
     """The Secrets as they have to be; what was made before stays what it is."""
     return [
-        belonging(platform, "secrets", _manifest(name, keys, existing.get(name)))
+        belonging(platform, CREDENTIALS, _manifest(name, keys, existing.get(name)))
         for name, keys in wanted(platform).items()
     ]
 

@@ -5,7 +5,7 @@ from itertools import chain
 
 from healthcare_operator.platform import Manifest, Platform
 from healthcare_operator.service_values import WITH_DATABASE
-from healthcare_operator.spec import SERVICES, Spec
+from healthcare_operator.spec import SERVICES, Spec, naming
 from healthcare_operator.values import COMPONENTS, given
 
 DATABASE_KEYS = frozenset({"username", "password", "host", "port", "dbname"})
@@ -46,8 +46,15 @@ def fault(platform: Platform, secrets: Mapping[str, Manifest]) -> str | None:
 
     `secrets` are those of the namespace that `referenced` names and that are there.
     """
-    every = chain(_secrets(platform, secrets), _external(platform.spec), _own(platform.spec), _values(platform))
+    spec = platform.spec
+    every = chain(_name(platform), _secrets(platform, secrets), _external(spec), _own(spec), _values(platform))
     return next(every, None)
+
+
+def _name(platform: Platform) -> Iterator[str]:
+    """A platform that is older than the rules of its definition."""
+    if said := naming.fault(platform.name):
+        yield f"{said}."
 
 
 def _external(spec: Spec) -> Iterator[str]:

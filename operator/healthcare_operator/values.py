@@ -110,6 +110,7 @@ def monitoring(platform: Platform) -> Values | None:
     return common(platform, "monitoring") | {
         "mode": spec.mode,
         "labels": dict(spec.labels),
+        "runbookBaseUrl": spec.runbook_base_url,
         "prometheus": {
             "retention": spec.retention,
             "storage": {"size": spec.storage.size, "className": spec.storage.class_name},

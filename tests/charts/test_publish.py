@@ -67,6 +67,16 @@ def test_every_package_pulls_what_the_release_pushed(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before, "the repository's own charts stay as they are"
 
 
+def test_a_platform_of_a_release_is_told_where_its_runbooks_are(tmp_path: Path) -> None:
+    assert packaged(tmp_path, "1.2.3").returncode == 0
+    [definition] = [
+        each for each in objects(tmp_path / f"{OPERATOR}-1.2.3.tgz") if each["kind"] == "CustomResourceDefinition"
+    ]
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    told = schema["monitoring"]
+    assert told["default"]["runbookBaseUrl"] == told["properties"]["runbookBaseUrl"]["default"] == SOURCE
+
+
 def test_alerts_of_a_release_lead_to_its_runbooks(tmp_path: Path) -> None:
     assert packaged(tmp_path, "1.2.3").returncode == 0
     told = objects(tmp_path / "monitoring-1.2.3.tgz", {"mode": "external"})

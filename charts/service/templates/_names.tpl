@@ -12,7 +12,7 @@ which the other services' defaults expect. Otherwise "<release>-", so that two r
 
 {{- define "service.fullname" -}}
 {{- $name := printf "%s%s" (include "service.prefix" .) (include "service.name" .) -}}
-{{- .Values.fullnameOverride | default $name | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default ($name | trunc 52 | trimSuffix "-") -}}
 {{- end }}
 
 {{- define "service.image" -}}

@@ -3,7 +3,9 @@ What the infrastructure charts are made of. Their context is a dict: `root` (the
 and `component` where that is not the chart's name.
 */}}
 {{- define "part.name" -}}
-{{- .Values.fullnameOverride | default (printf "%s%s" (include "service.prefix" .) .Chart.Name) -}}
+{{- $name := .Values.fullnameOverride | default (printf "%s%s" (include "service.prefix" .) .Chart.Name) -}}
+{{- if gt (len $name) 52 }}{{ fail (printf "%s is longer than 52 characters, the most that a StatefulSet's name may have: set fullnameOverride" $name) }}{{ end -}}
+{{- $name -}}
 {{- end }}
 
 {{- define "part.component" -}}{{ .component | default .root.Chart.Name }}{{- end }}

@@ -19,7 +19,7 @@ Quantities = dict[str, Quantity]
 FIXED_VOLUME = "self.mode != 'builtin' || oldSelf.mode != 'builtin' || self.storage == oldSelf.storage"
 """A StatefulSet's volumes are as they were when it was made."""
 
-Rule = dict[str, str]
+Rule = dict[str, str | bool]
 
 
 def rule(expression: str, message: str) -> Rule:

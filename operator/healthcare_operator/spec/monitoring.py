@@ -38,6 +38,13 @@ class Monitoring(Part):
         None,
         description="A Secret whose key `alertmanager.yaml` says whom alerts are sent to. Without it: nobody.",
     )
+    runbook_base_url: Annotated[str, Field(max_length=253, pattern=r"^(https?://[^ \"]*[^ /\"])?$")] = Field(
+        "",
+        description=(
+            "Where this repository's files can be read on the web, such as https://git.example/healthcare/blob/v1.2.3:"
+            " the runbook of each alert is found there. Empty: the release's own, or a path in the repository."
+        ),
+    )
     labels: dict[str, Label] = Field(
         default_factory=dict,
         description="Further labels of monitors and rules, where a Prometheus selects by them: release: prometheus.",
