@@ -112,6 +112,7 @@ async def test_what_is_not_there_is_a_page_too(gate: Edge):
 async def test_forms_are_short_and_few(platform: Platform, gate: Edge):
     assert (await gate.ask("POST", "/console/login", FORM, body=b"x" * 20_000)).status == 413
     assert (await gate.ask("POST", "/console/login", "Content-Type: text/plain", body=b"x")).status == 415
+    assert (await log_in(gate, "admin@x", after="&a=b" * 60)).status == 403
     assert (await gate.ask("POST", "/actuator/health", FORM, body=b"x")).status == 405
     async with running(platform, RATE_LIMITS="default=10000/10000,auth=1/3") as strict:
         statuses = [(await strict.ask("POST", "/console/login", FORM, body=b"x=1")).status for _ in range(6)]

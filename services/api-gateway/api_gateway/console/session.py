@@ -75,8 +75,11 @@ def proof(secret: str, action: str) -> str:
 
 async def form(request: Request, secret: str | None) -> Mapping[str, str]:
     """The fields of a form that was ours. Raises Forged."""
-    pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), max_num_fields=LONGEST_FORM)
-    fields = dict(pairs)
+    body = (await request.body()).decode("utf-8", "replace")
+    try:
+        fields = dict(parse_qsl(body, max_num_fields=LONGEST_FORM))
+    except ValueError:  # more than that: no form of ours
+        raise Forged from None
     expected = proof(secret, request.url.path) if secret else ""
     if not expected or not hmac.compare_digest(fields.get("csrf", "").encode(), expected.encode()):
         raise Forged
