@@ -79,6 +79,11 @@ async def test_when_it_began_is_known_to_whoever_comes_late():
         await eventually(lambda: watch.since("billing-service"))
         platform.answers = {HEALTH: (200, {"status": "UP", "components": {}})}
         await eventually(lambda: watch.since("billing-service") is None)
+        for strange in ([1], {"components": {}}, {"status": "UP", "components": {"db": {}}}):
+            platform.answers = {HEALTH: (200, strange)}
+            await eventually(lambda: watch.since("billing-service"))
+            platform.answers = {HEALTH: (200, {"status": "UP"})}
+            await eventually(lambda: watch.since("billing-service") is None)
         await platform.stop()
         await eventually(lambda: watch.since("billing-service"))
         assert (await watch.health()).up

@@ -64,10 +64,10 @@ class Watch:
     async def _look(self, name: str) -> None:
         try:
             _, answer = await Caller(self._urls[name]).ask("GET", "/actuator/health")
-        except Silent:
-            self.note(name, {WHOLE})
-        else:
-            self.note(name, ills(answer.get("status") != "DOWN", answer.get("components") or {}))
+            found = ills(answer["status"] != "DOWN", answer.get("components", {}))
+        except (Silent, LookupError, TypeError, AttributeError):  # nobody answers there, or somebody else
+            found = {WHOLE}
+        self.note(name, found)
 
 
 def ills(up: bool, components: Mapping[str, Mapping[str, Any]]) -> set[str]:
