@@ -4,8 +4,8 @@ import re
 
 from healthcare_operator.spec.fields import Rule
 
-LONGEST = 20
-"""Strimzi's pods are `<name>-kafka-<name>-kafka-nodes-<id>`, which has to be a DNS label (63) with ids up to 99.
+LONGEST = 26
+"""Strimzi's pods are `<name>-kafka-<name>-<id>`, which has to be a DNS label (63) with ids up to 99.
 
 The next tightest are the StatefulSets that prometheus-operator makes, `alertmanager-<name>-monitoring`: Kubernetes
 labels their pods with the name and a hash of ten, so that 52 is the most (28 for ours).
