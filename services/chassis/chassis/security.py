@@ -1,5 +1,6 @@
 """Names, passwords and TLS towards Kafka and Redis, from the settings to what each client wants to hear."""
 
+import contextlib
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,18 @@ if TYPE_CHECKING:
     from faststream.security import BaseSecurity
 
 
+class _Leaving(ssl.SSLObject):
+    """Says farewell and does not wait for the other's, which TLS does not ask for (RFC 8446, 6.1).
+
+    A broker that is in the middle of an answer gives none: then each end of a connection lasted the event loop's 30 s.
+    """
+
+    def unwrap(self) -> None:
+        """Sends close_notify."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            super().unwrap()
+
+
 def tls(variable: str, ca_file: str) -> ssl.SSLContext:
     """A client's context that checks certificate and name, with these certificates or the system's.
 
@@ -17,10 +30,12 @@ def tls(variable: str, ca_file: str) -> ssl.SSLContext:
         ConfigurationError: the file of certificates cannot be read; names the variable.
     """
     try:
-        return ssl.create_default_context(cafile=ca_file or None)
+        context = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError) as error:
         why = getattr(error, "strerror", None) or "it holds no certificate"
         raise ConfigurationError(f"{variable} names a file of certificates that cannot be read ({why})") from None
+    context.sslobject_class = _Leaving
+    return context
 
 
 def redis_tls(settings: RedisSettings) -> ssl.SSLContext | None:

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import ipaddress
+import socket
 import ssl
 import struct
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import orjson
 import pytest
 import sqlalchemy as sa
+import uvloop
 from chassis.consumer import Consumer
 from chassis.db import Database
 from chassis.environ import ConfigurationError
@@ -21,7 +24,7 @@ from chassis.errors import Unavailable
 from chassis.ids import new_id
 from chassis.kafka import KafkaProducer, ensure_topics
 from chassis.postgres import DatabaseSettings
-from chassis.security import kafka_client
+from chassis.security import kafka_client, tls
 from chassis.settings import KafkaSettings, ServiceSettings
 from chassis.statement import Statement
 from chassis.testing import eventually
@@ -243,3 +246,35 @@ async def test_a_wrong_password_is_refused(kafka: ScramKafka) -> None:
             await producer.send("secured", b"k", b"{}", [])
     finally:
         await producer.stop()
+
+
+@pytest.fixture
+def silent(certificate: Path) -> Iterator[int]:
+    """The port of a server that says nothing more once the connection is encrypted, not even farewell."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate / "server.crt", certificate / "server.key")
+    done = threading.Event()
+
+    def serve() -> None:
+        accepted, _ = door.accept()
+        with context.wrap_socket(accepted, server_side=True):
+            done.wait(60)
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        server = threading.Thread(target=serve)
+        server.start()
+        yield door.getsockname()[1]
+        done.set()
+        server.join()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_connection_ends_although_the_other_side_says_no_farewell(silent: int, certificate: Path, run: Any) -> None:
+    async def come_and_go() -> None:
+        context = tls("KAFKA_CA_FILE", str(certificate / "server.crt"))
+        _, writer = await asyncio.open_connection("127.0.0.1", silent, ssl=context)
+        writer.close()
+        async with asyncio.timeout(5):
+            await writer.wait_closed()
+
+    run(come_and_go())
