@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 DAY_MS = 86_400_000
 DEAD_LETTER_DAYS = 14
+DEAD_LETTER_BYTES = 2_097_152
+"""The largest message that the brokers take elsewhere (1 MiB), and room for the headers that say why it died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +23,26 @@ class Topic:
     compacted: bool = False
     retention_days: int = 7
     partitions: int | None = None
+    largest_bytes: int | None = None
     config: dict[str, str] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Kafka's own names for it."""
         compact = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "delete.retention.ms": str(DAY_MS)}
         delete = {"cleanup.policy": "delete", "retention.ms": str(self.retention_days * DAY_MS)}
-        object.__setattr__(self, "config", compact if self.compacted else delete)
+        room = {"max.message.bytes": str(self.largest_bytes)} if self.largest_bytes else {}
+        object.__setattr__(self, "config", (compact if self.compacted else delete) | room)
 
     def dead_letters(self) -> list["Topic"]:
         """`<topic>.<group>.dlq` of each group that reads it."""
         return [
-            Topic(f"{self.name}.{group}.dlq", self.types, retention_days=DEAD_LETTER_DAYS, partitions=1)
+            Topic(
+                f"{self.name}.{group}.dlq",
+                self.types,
+                retention_days=DEAD_LETTER_DAYS,
+                partitions=1,
+                largest_bytes=DEAD_LETTER_BYTES,
+            )
             for group in self.groups
         ]
 

@@ -22,7 +22,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from chassis.testing import eventually
-from healthcare_contracts.topics import ALL_TOPICS, TOPICS
+from healthcare_contracts.topics import ALL_TOPICS, PATIENT_DELETED, TOPICS
 from healthcare_operator.spec import Spec
 from hpctl.layout import SERVICES, Layout
 
@@ -50,6 +50,7 @@ READS = {
 }
 GROUPS = {name: name for name in SENDS} | {"appointment-service": "appointments-cg"}
 POISON = b"this is no JSON"
+LARGE = b"x" * 1_048_400  # all but as large as a message may be: its letter is larger, for it says why
 
 
 def letters(service: str) -> set[str]:
@@ -89,7 +90,7 @@ async def test_the_walkthrough_and_the_work_on_dead_letters_succeed_as_these_use
     expected = {letter for service in READS for letter in letters(service)}
     async with _asking(AIOKafkaProducer(bootstrap_servers=broker.bootstrap_servers, max_request_size=2**21)) as sender:
         for topic in TOPICS:
-            await sender.send_and_wait(topic.name, POISON, key=b"poison")
+            await sender.send_and_wait(topic.name, LARGE if topic == PATIENT_DELETED else POISON, key=b"poison")
     token = walkthrough.login(platform, "testuser@test.com", "password123")
     headers = {"Authorization": f"Bearer {token}"}
     ports = {service.name: platform.port(service.port) for service in SERVICES}
