@@ -8,16 +8,11 @@ from typing import Any
 import helm_python
 import yaml
 
+from hpctl import layout
+
 ROOT = Path(__file__).parents[2]
 CHARTS = ROOT / "charts"
-SERVICES = (
-    "patient-service",
-    "appointment-service",
-    "auth-service",
-    "billing-service",
-    "analytics-service",
-    "api-gateway",
-)
+SERVICES = tuple(service.name for service in layout.SERVICES)
 INFRASTRUCTURE = ("kafka", "postgres", "redis", "monitoring")
 OPERATOR = "healthcare-operator"
 

@@ -25,8 +25,3 @@ def build(engine: Engine, *names: str) -> list[str]:
             timeout=1200,
         )  # fmt: skip
     return [f"{name}:latest" for name in chosen]
-
-
-def save(engine: Engine, archive: Path, *names: str) -> None:
-    """The images as one tar archive, for a container runtime that has no registry."""
-    engine.docker("save", "-o", archive, *(f"{name}:latest" for name in names or tuple(TARGETS)))

@@ -136,11 +136,6 @@ class Server(ABC):
                     process.kill()
             self._process.wait()
 
-    def restart(self) -> None:
-        """Stop and start again, on the same port and data."""
-        self.stop()
-        self.start()
-
     def pause(self) -> None:
         """SIGSTOP: connections stay open and nothing answers."""
         for process in self._tree():

@@ -64,9 +64,7 @@ async def book_appointment(tx: Transaction, cache: Cache, new: AppointmentCreate
     _check_times(new)
     if new.status not in (None, Status.SCHEDULED):
         raise Invalid([FieldError("status", "must be SCHEDULED for a new appointment")])
-    known = await tx.fetch_one(_PATIENT, patient_id=new.patient_id)
-    if known is not None and known["deleted_at"] is not None:
-        raise Conflict("the patient was deleted", "patientId")
+    shown = await _patient_version(tx, new.patient_id)
     now = datetime.now(UTC).replace(tzinfo=None)
     row = await tx.fetch_one(
         _INSERT,
@@ -77,7 +75,7 @@ async def book_appointment(tx: Transaction, cache: Cache, new: AppointmentCreate
         notes=new.notes,
         status=Status.SCHEDULED.value,
         version=1,
-        patient_version=known and known["version"],
+        patient_version=shown,
         created_at=now,
         updated_at=now,
     )
@@ -96,10 +94,7 @@ async def change_appointment(
         NotFound, Invalid (times, patient), PreconditionFailed (If-Match), Conflict (version, or a state that cannot
         follow).
     """
-    row = await tx.fetch_one(_LOCK, id=id)
-    if row is None:
-        raise NotFound("appointment")
-    check_if_match(if_match, row["version"])
+    row = await _locked(tx, id, if_match)
     if change.version not in (None, row["version"]):
         raise Conflict("the appointment has changed since that version", "version")
     if change.patient_id != row["patient_id"]:
@@ -124,10 +119,7 @@ async def cancel_appointment(tx: Transaction, cache: Cache, id: UUID, if_match: 
     Raises:
         NotFound, PreconditionFailed.
     """
-    row = await tx.fetch_one(_LOCK, id=id)
-    if row is None:
-        raise NotFound("appointment")
-    check_if_match(if_match, row["version"])
+    row = await _locked(tx, id, if_match)
     await tx.execute(_DELETE, id=id)
     gone = dict(row) | {"status": Status.CANCELLED.value, "version": row["version"] + 1}
     await _announce(tx, cache, topics.APPOINTMENT_CANCELLED, gone)
@@ -140,6 +132,21 @@ def refresh(cache: Cache) -> Callable[[], Awaitable[None]]:
         await cache.bump(CACHE)
 
     return refreshed
+
+
+async def _patient_version(tx: Transaction, id: UUID) -> int | None:
+    known = await tx.fetch_one(_PATIENT, patient_id=id)
+    if known is not None and known["deleted_at"] is not None:
+        raise Conflict("the patient was deleted", "patientId")
+    return known and known["version"]
+
+
+async def _locked(tx: Transaction, id: UUID, if_match: str | None) -> Any:
+    row = await tx.fetch_one(_LOCK, id=id)
+    if row is None:
+        raise NotFound("appointment")
+    check_if_match(if_match, row["version"])
+    return row
 
 
 def _check_times(wanted: AppointmentUpdate) -> None:

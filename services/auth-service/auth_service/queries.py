@@ -3,11 +3,13 @@
 from typing import Any
 
 import sqlalchemy as sa
+from chassis.errors import Unauthenticated
 from chassis.statement import Statement
 from chassis.text import sort_key
 from chassis.transaction import Reader
 
 from auth_service.models import users
+from auth_service.schemas import UserRead
 
 _BY_EMAIL = Statement(sa.select(users).where(users.c.email_key == sa.bindparam("email_key")))
 
@@ -17,3 +19,15 @@ async def user_of(reads: Reader, email: str) -> Any | None:
     if "\0" in email:  # PostgreSQL refuses the question, and nobody has such an address
         return None
     return await reads.fetch_one(_BY_EMAIL, email_key=sort_key(email.strip()))
+
+
+async def me(reads: Reader, email: str) -> UserRead:
+    """Who a token names.
+
+    Raises:
+        Unauthenticated: the user is gone.
+    """
+    user = await user_of(reads, email)
+    if user is None:
+        raise Unauthenticated("the user no longer exists", error="invalid_token")
+    return UserRead(id=user["id"], email=user["email"], role=user["role"])

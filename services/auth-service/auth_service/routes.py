@@ -9,7 +9,7 @@ from chassis.http import JsonResponse
 from chassis.openapi import CONFLICT, Responses
 from fastapi import APIRouter, Depends, Request, Response
 
-from auth_service import service
+from auth_service import queries, service
 from auth_service.schemas import Credentials, KeysRead, TokenRead, UserCreate, UserRead, ValidityRead
 
 router = APIRouter(tags=["auth"])
@@ -48,7 +48,7 @@ async def register(request: Request, new: Annotated[UserCreate, Depends(_may_reg
 @router.get("/auth/me", operation_id="me")
 async def me(who: Annotated[Principal, Requires()], reads: Reads) -> UserRead:
     """Who the token names."""
-    return await service.me(reads, who.subject)
+    return await queries.me(reads, who.subject)
 
 
 @router.get("/auth/validate", operation_id="validate")

@@ -13,7 +13,7 @@ from chassis.ids import new_id
 from chassis.issuer import TokenIssuer
 from chassis.statement import Statement
 from chassis.text import sort_key
-from chassis.transaction import Reader, Transaction
+from chassis.transaction import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import AuthAuditData
 
@@ -24,6 +24,7 @@ from auth_service.schemas import Credentials, TokenRead, UserCreate, UserRead
 
 log = telemetry.logger(__name__)
 
+_NOBODY = UUID(int=0)
 _INSERT = Statement(sa.insert(users), conflicts={UNIQUE_EMAIL: "email", "uq_users_email": "email"})
 
 
@@ -66,21 +67,6 @@ async def ensure_user(database: Database, passwords: Passwords, new: UserCreate)
             await register(tx, new, hashed)
     except Conflict:
         log.info("another replica has made the user")
-
-
-async def me(reads: Reader, email: str) -> UserRead:
-    """Who a token names.
-
-    Raises:
-        Unauthenticated: the user is gone.
-    """
-    user = await queries.user_of(reads, email)
-    if user is None:
-        raise Unauthenticated("the user no longer exists", error="invalid_token")
-    return UserRead(id=user["id"], email=user["email"], role=user["role"])
-
-
-_NOBODY = UUID(int=0)
 
 
 async def _audit(tx: Transaction, kind: str, user: Any | None) -> None:

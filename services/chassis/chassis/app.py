@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import Counter
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from chassis import direct, edge, http, openapi, ops, runtime, telemetry
 from chassis.actuator import Actuator, Part
@@ -57,13 +58,27 @@ def create_app(
     running = [part for part in parts if part.role is None or part.role in settings.service_roles]
     actuator = Actuator(settings, running, draining)
     operations = ops.Ops(settings, running, actuator)
-    app = FastAPI(
+    app = _framework(settings, _lifespan(settings, running, actuator, operations.ring))
+    named = {"settings": settings, "draining": draining, "parts": parts, "ops": operations}
+    named |= {"http_protocol": LimitedProtocol, "permissions": permissions or {}, **(state or {})}
+    for name, value in named.items():
+        setattr(app.state, name, value)
+    mine = [route for router in routers for route in router.routes] if "api" in settings.service_roles else []
+    _route(app, mine, [*actuator.router().routes, *operations.router().routes], settings)
+    straight, trusted = direct.Direct(app.router.routes), Networks(settings.trusted_proxies)
+    app.add_middleware(edge.Edge, trusted=trusted, draining=draining, observe=_observe, direct=straight, forms=forms)
+    openapi.describe(app)
+    return app
+
+
+def _framework(settings: ServiceSettings, lifespan: Callable[[FastAPI], Any]) -> FastAPI:
+    return FastAPI(
         title=settings.service_name,
         version=settings.app_version,
         docs_url="/docs" if settings.docs_enabled else None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(settings, running, actuator, operations.ring),
+        lifespan=lifespan,
         exception_handlers={
             PlatformError: http.on_platform_error,
             HTTPException: http.on_http_error,
@@ -71,33 +86,14 @@ def create_app(
         },
         telemetry={"tracing": False},
     )
-    for name, value in {
-        "settings": settings,
-        "draining": draining,
-        "parts": parts,
-        "ops": operations,
-        "http_protocol": LimitedProtocol,
-        **(state or {}),
-    }.items():
-        setattr(app.state, name, value)
-    app.state.permissions = permissions or {}
-    # Flat, and the service's own first: an included router is matched as a whole, again for every request.
-    mine = [route for router in routers for route in router.routes] if "api" in settings.service_roles else []
+
+
+def _route(app: FastAPI, mine: Sequence[BaseRoute], everybodys: Sequence[BaseRoute], settings: ServiceSettings) -> None:
+    """Flat, and the service's own first: an included router is matched as a whole, again for every request."""
     app.router.routes[:0] = mine
-    app.router.routes.extend([*actuator.router().routes, *operations.router().routes])
+    app.router.routes.extend(everybodys)
     if "prometheus" in settings.management_endpoints_web_exposure_include:
         Instrumentator().expose(app, endpoint="/actuator/prometheus", include_in_schema=False)
-    trusted = Networks(settings.trusted_proxies)
-    app.add_middleware(
-        edge.Edge,
-        trusted=trusted,
-        draining=draining,
-        observe=_observe,
-        direct=direct.Direct(app.router.routes),
-        forms=forms,
-    )
-    openapi.describe(app)
-    return app
 
 
 def _keys(settings: ServiceSettings, tokens: object) -> list[Part]:

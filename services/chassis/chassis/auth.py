@@ -61,10 +61,6 @@ class TokenVerifier:
             self._keys = dict(keys)
             self._known.clear()
 
-    def knows(self, kid: str) -> bool:
-        """Whether a key of that id is trusted."""
-        return kid in self._keys
-
     def cached(self, token: str) -> Principal | None:
         """Whom the token names, when it was verified before and has not expired since."""
         found = self._known.get(_digest(token))

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis import telemetry, tracing
+from chassis import bodies, telemetry, tracing
 from chassis.direct import Direct
-from chassis.errors import PayloadTooLarge, PlatformError, UnsupportedMediaType
+from chassis.errors import PayloadTooLarge, PlatformError
 from chassis.http import BODY_LIMIT, problem_response
 from chassis.proxies import Networks
 
@@ -121,8 +121,7 @@ class _Exchange:
             self._scope.setdefault("state", {})["prefix"] = self._prefix(headers, trusted)
             if self._head:
                 self._scope = {**self._scope, "method": "GET"}  # the server's own still says HEAD
-            refused = self._refuse(headers)
-            if refused:
+            if refused := bodies.refused(self._scope["method"], headers, self._limit, form=self._form):
                 await self._answer(refused)
             elif call := direct.find(self._scope):
                 response = await call(Request(self._scope, self._limited_receive))
@@ -146,20 +145,6 @@ class _Exchange:
         if not given or not client or client[0] not in trusted:
             return ""
         return given.decode("latin-1").rstrip("/") if given.startswith(b"/") and len(given) <= 128 else ""
-
-    def _refuse(self, headers: Mapping[bytes, bytes]) -> PlatformError | None:
-        length = headers.get(b"content-length")
-        if length is None and b"transfer-encoding" not in headers:
-            return None
-        if length is not None and (not length.isdigit() or _beyond(length, self._limit)):
-            return PayloadTooLarge(self._limit)
-        if self._scope["method"] in ("POST", "PUT", "PATCH") and length != b"0":
-            media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-            if self._form and media == b"application/x-www-form-urlencoded":
-                return None
-            if media != b"application/json" and not (media.startswith(b"application/") and media.endswith(b"+json")):
-                return UnsupportedMediaType()
-        return None
 
     async def _limited_receive(self) -> Message:
         message = await self._receive()
@@ -201,9 +186,3 @@ class _Exchange:
 
 def _text(value: bytes | None) -> str | None:
     return value.decode("latin-1") if value is not None else None
-
-
-def _beyond(length: bytes, limit: int) -> bool:
-    """Whether digits say more than the limit; `int` refuses thousands of them, leading zeros too."""
-    digits = length.lstrip(b"0")
-    return len(digits) > 18 or int(digits or b"0") > limit

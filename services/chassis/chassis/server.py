@@ -54,7 +54,15 @@ def run(create: Callable[[], FastAPI]) -> None:
         log.warning("A PLACEHOLDER IS IN USE: anybody can know this secret", variable=name)
     if settings.debug_port is not None:
         _listen_for_debugger(settings.debug_port)
-    config = uvicorn.Config(
+    server = _Server(_config(app, settings), app.state.draining, settings.shutdown_drain_seconds)
+    server.run()
+    tracing.close()
+    if not server.started:
+        sys.exit(3)
+
+
+def _config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -69,11 +77,6 @@ def run(create: Callable[[], FastAPI]) -> None:
         proxy_headers=False,
         backlog=2048,
     )
-    server = _Server(config, app.state.draining, settings.shutdown_drain_seconds)
-    server.run()
-    tracing.close()
-    if not server.started:
-        sys.exit(3)
 
 
 def _listen_for_debugger(port: int) -> None:

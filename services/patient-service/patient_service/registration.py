@@ -46,8 +46,16 @@ def _statement() -> Statement:
         .returning(patient.c.id)
         .cte("made")
     )
+    event = _event_columns(new)
+    told = sa.insert(outbox.OutboxMessage).from_select(
+        list(event), sa.select(*event.values()).where(new.c.id.in_(sa.select(made.c.id)))
+    )
+    return Statement(sa.select(made.c.id).add_cte(told.cte("told")))
+
+
+def _event_columns(new: sa.CTE) -> dict[str, sa.ColumnElement[Any]]:
     created = topics.PATIENT_CREATED
-    event = {
+    return {
         "event_id": new.c.event_id,
         "aggregate_type": sa.literal_column("'patient'"),
         "aggregate_id": new.c.id,
@@ -58,10 +66,6 @@ def _statement() -> Statement:
         "payload": sa.cast(new.c.payload, JSONB),
         "headers": sa.cast(new.c.headers, JSONB),
     }
-    told = sa.insert(outbox.OutboxMessage).from_select(
-        list(event), sa.select(*event.values()).where(new.c.id.in_(sa.select(made.c.id)))
-    )
-    return Statement(sa.select(made.c.id).add_cte(told.cte("told")))
 
 
 _REGISTER = _statement()

@@ -77,7 +77,7 @@ async def update_patient(
     id: UUID, who: Writer, change: PatientUpdate, cache: Cached, tx: InTransaction, if_match: IfMatch = None
 ) -> Response:
     """Replaces a patient."""
-    row = await service.update_patient(tx, cache, id, change, service.Condition(if_match))
+    row = await service.update_patient(tx, cache, id, change, if_match)
     return JsonResponse(patient_json(row), etag=row["version"])
 
 
@@ -86,5 +86,5 @@ async def delete_patient(
     id: UUID, who: Deleter, cache: Cached, tx: InTransaction, if_match: IfMatch = None
 ) -> Response:
     """Removes a patient everywhere."""
-    await service.delete_patient(tx, cache, id, service.Condition(if_match))
+    await service.delete_patient(tx, cache, id, if_match)
     return Response(status_code=204)

@@ -1,7 +1,6 @@
 """Writes, and the rules they keep."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -26,8 +25,6 @@ log = telemetry.logger(__name__)
 
 TAKEN = {UNIQUE_EMAIL: "email"}
 _EDITED = ("name", "name_key", "email", "email_key", "phone", "gender", "address", "date_of_birth", "updated_at")
-
-
 _LOCK = Statement(sa.select(patient.c.version).where(patient.c.id == sa.bindparam("id")).with_for_update())
 _UPDATE = Statement(
     sa.update(patient)
@@ -39,64 +36,54 @@ _UPDATE = Statement(
 _DELETE = Statement(sa.delete(patient).where(patient.c.id == sa.bindparam("id")).returning(patient.c.version))
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """What a write depends on: the If-Match header."""
-
-    if_match: str | None = None
-
-
-async def update_patient(
-    tx: Transaction, cache: Cache, id: UUID, change: PatientUpdate, condition: Condition = Condition()
-) -> Any:
+async def update_patient(tx: Transaction, cache: Cache, id: UUID, change: PatientUpdate, if_match: str | None) -> Any:
     """Replaces the patient and tells everybody. The row as it is now.
 
     Raises:
         NotFound, PreconditionFailed (If-Match), Conflict (the body's version, or the email).
     """
-    current = await tx.fetch_value(_LOCK, id=id)
-    if current is None:
-        raise NotFound("patient")
-    check_if_match(condition.if_match, current)
+    current = await _locked(tx, id, if_match)
     if change.version not in (None, current):
         raise Conflict("the patient has changed since that version", "version")
     row = await tx.fetch_one(_UPDATE, patient_id=id, **columns(change, datetime.now(UTC)))
     assert row is not None  # noqa: S101 - it is locked
     await outbox.publish(tx, event_of(topics.PATIENT_UPDATED, id, row["version"], patient_event(row)))
-    tx.after_commit(_evicting(cache, id))
+    tx.after_commit(evict(cache, id))
     log.info("patient updated", patient_id=str(id), version=row["version"])
     return row
 
 
-async def delete_patient(tx: Transaction, cache: Cache, id: UUID, condition: Condition = Condition()) -> None:
+async def delete_patient(tx: Transaction, cache: Cache, id: UUID, if_match: str | None) -> None:
     """Removes the patient, tells everybody, and clears its data from the compacted topics by null values.
 
     Raises:
         NotFound, PreconditionFailed.
     """
-    current = await tx.fetch_value(_LOCK, id=id)
-    if current is None:
-        raise NotFound("patient")
-    check_if_match(condition.if_match, current)
+    await _locked(tx, id, if_match)
     version = await tx.fetch_value(_DELETE, id=id) + 1
     gone = PatientDeletedData(patient_id=id, version=version).model_dump(mode="json", by_alias=True)
     await outbox.publish(tx, event_of(topics.PATIENT_DELETED, id, version, gone))
     for topic in (topics.PATIENT_CREATED, topics.PATIENT_UPDATED):
         await outbox.publish(tx, event_of(topic, id, version, None))
-    tx.after_commit(_evicting(cache, id))
+    tx.after_commit(evict(cache, id))
     log.info("patient deleted", patient_id=str(id), version=version)
 
 
 def evict(cache: Cache, id: UUID) -> Callable[[], Awaitable[None]]:
     """An after-commit callback that drops the patient's cache entry."""
-    return _evicting(cache, id)
 
-
-def _evicting(cache: Cache, id: UUID) -> Callable[[], Awaitable[None]]:
     async def evicted() -> None:
         await cache.evict(CACHE, str(id))
 
     return evicted
+
+
+async def _locked(tx: Transaction, id: UUID, if_match: str | None) -> int:
+    current: int | None = await tx.fetch_value(_LOCK, id=id)
+    if current is None:
+        raise NotFound("patient")
+    check_if_match(if_match, current)
+    return current
 
 
 def columns(person: PatientCreate, now: datetime) -> dict[str, Any]:
