@@ -5,13 +5,17 @@ import random
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import httpx2 as httpx
 import pytest
-from hpctl.layout import PORTS
+from hpctl.layout import PORTS, Layout
+
+from hpctl import state
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +34,22 @@ class Stack:
         environ = os.environ | {"PORT_OFFSET": str(self.offset)}
         command = [sys.executable, "-m", "hpctl", *words]
         return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=240, check=False)
+
+    @asynccontextmanager
+    async def database(self, role: str) -> AsyncIterator[asyncpg.Connection]:
+        """A connection to a service's own database, as its role; both have one name."""
+        layout = Layout(self.offset)
+        connection = await asyncpg.connect(
+            host="127.0.0.1",
+            port=layout.port("PATIENT_DB_PORT"),
+            user=role,
+            password=state.password(layout, role),
+            database=role,
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
     def client(self, email: str = "testuser@test.com", password: str = "password123") -> httpx.Client:
         """A client that is logged in."""

@@ -43,7 +43,7 @@ class Gate:
 @asynccontextmanager
 async def closed(platform: Platform, database: str, table: str, what: str) -> AsyncIterator[Gate]:
     """A gate before `what` (DELETE, INSERT OR UPDATE …) on a table; it is gone afterwards."""
-    async with platform.connected(database) as keeper:
+    async with platform.stack.database(database) as keeper:
         await keeper.execute(CLOSE.format(lock=LOCK, what=what, table=table))
         await keeper.execute("SELECT pg_advisory_lock($1)", LOCK)
         try:

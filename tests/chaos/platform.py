@@ -7,18 +7,15 @@ import os
 import random
 import signal
 import uuid
-from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import httpx2 as httpx
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
 from chassis.testing import eventually
 from hpctl.layout import Layout
 
 from hpctl import state
+from tests.chaos.topics import Topics
 from tests.conftest import Stack
 
 GROUPS = ("appointments-cg", "patient-service", "analytics-service")
@@ -35,6 +32,7 @@ class Platform:
     def __init__(self, stack: Stack, seed: int) -> None:
         self.stack = stack
         self.layout = Layout(stack.offset)
+        self.topics = Topics(f"127.0.0.1:{self.layout.port('KAFKA_PORT')}")
         self.dice = random.Random(seed)
         self.created: list[dict[str, Any]] = []
         self.deleted: set[uuid.UUID] = set()
@@ -68,6 +66,19 @@ class Platform:
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def kept_down(self, name: str) -> Any:
+        """SIGKILL, and started again only at the end: until then the supervisor, which would do it, is frozen."""
+        found = state.running(self.layout)
+        assert found is not None
+        (pid,) = self.pids(name)
+        os.kill(found.supervisor.pid, signal.SIGSTOP)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            yield
+        finally:
+            os.kill(found.supervisor.pid, signal.SIGCONT)
 
     async def write(self, count: int, *, must: bool = False, pause: float = 0.01) -> None:
         """Creates patients; of ten, some five are updated and one is deleted. `must`: every answer has to be a 2xx."""
@@ -107,22 +118,8 @@ class Platform:
         self.refused += 1
         return None
 
-    @contextlib.asynccontextmanager
-    async def connected(self, database: str) -> AsyncIterator[asyncpg.Connection]:
-        connection = await asyncpg.connect(
-            host="127.0.0.1",
-            port=self.layout.port("PATIENT_DB_PORT"),
-            user=database,
-            password=state.password(self.layout, database),
-            database=database,
-        )
-        try:
-            yield connection
-        finally:
-            await connection.close()
-
     async def query(self, database: str, sql: str, *values: Any) -> list[asyncpg.Record]:
-        async with self.connected(database) as connection:
+        async with self.stack.database(database) as connection:
             return await connection.fetch(sql, *values)
 
     async def source(self) -> set[tuple[Any, ...]]:
@@ -147,7 +144,7 @@ class Platform:
         expected = {
             f"{topic}.{group}.dlq": sorted(values) for topic, values in self.planted.items() for group in GROUPS
         }
-        found = await self.dead_letters()
+        found = await self.topics.filled([f"{topic}.{group}.dlq" for topic in TOPICS for group in GROUPS])
         assert {name: sorted(values) for name, values in found.items()} == expected, (
             "the dead letters are not the poison"
         )
@@ -161,65 +158,10 @@ class Platform:
         assert projection == source, f"not projected: {source - projection}; no longer so: {projection - source}"
         waiting = await self.query("patient_service", "SELECT count(*) AS n FROM outbox")
         assert waiting[0]["n"] == 0, "events wait in the outbox"
-        published, counted = await self.published(), await self.counted()
+        published, counted = await self.topics.published(TOPICS), await self.counted()
         for kind in TOPICS:
             assert counted.get(kind, 0) == published[kind], f"{kind} counted {counted.get(kind)} of {published[kind]}"
         return True
-
-    async def published(self) -> Counter[str]:
-        """Distinct events on the patients' topics, by type."""
-        seen: set[tuple[str, str]] = set()
-        for topic in TOPICS:
-            for record in await self.records(topic):
-                with contextlib.suppress(ValueError, TypeError, KeyError):
-                    event = json.loads(record.value or b"")
-                    seen.add((event["type"], event["eventId"]))
-        return Counter(kind for kind, _ in seen)
-
-    async def records(self, topic: str) -> list[Any]:
-        """Everything that a topic holds; nothing when it does not exist."""
-        reader = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)
-        try:
-            await reader.start()
-            numbers = reader.partitions_for_topic(topic) or await self._partitions(reader, topic)
-            partitions = [TopicPartition(topic, number) for number in numbers]
-            if not partitions:
-                return []
-            reader.assign(partitions)
-            ends = await reader.end_offsets(partitions)
-            found: list[Any] = []
-            for partition in partitions:
-                reader.seek(partition, 0)
-            while any([await reader.position(partition) < ends[partition] for partition in partitions]):
-                for batch in (await reader.getmany(timeout_ms=200)).values():
-                    found += batch
-            return found
-        except KafkaConnectionError:
-            raise AssertionError("the broker is not back yet") from None
-        finally:
-            await reader.stop()
-
-    async def _partitions(self, reader: AIOKafkaConsumer, topic: str) -> set[int]:
-        return (await reader._client.fetch_all_metadata()).partitions_for_topic(topic) or set()
-
-    @property
-    def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.layout.port('KAFKA_PORT')}"
-
-    @contextlib.asynccontextmanager
-    async def producer(self) -> AsyncIterator[AIOKafkaProducer]:
-        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
-        await producer.start()
-        try:
-            yield producer
-        finally:
-            await producer.stop()
-
-    async def dead_letters(self) -> dict[str, list[bytes]]:
-        """What lies in the patients' dead-letter topics."""
-        names = [f"{topic}.{group}.dlq" for topic in TOPICS for group in GROUPS]
-        found = {name: [record.value for record in await self.records(name)] for name in names}
-        return {name: values for name, values in found.items() if values}
 
     async def up(self, *ports: int) -> None:
         """The services answer again."""

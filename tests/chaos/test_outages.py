@@ -11,8 +11,12 @@ import pytest
 from chassis.testing import eventually, free_port
 from hpctl.environment import environment
 from hpctl.layout import service_named
+from hpctl.probe import listens
 
 from tests.chaos.platform import TOPICS
+
+FROZEN_SECONDS = 20
+"""A producer waits 10 s for an answer, and so long a consumer's session lives."""
 
 
 async def load(platform, *, writers: int = 4, count: int = 25, must: bool = False) -> None:
@@ -30,11 +34,28 @@ async def test_kafka_killed_during_writes(platform) -> None:
     await platform.settled(within=90)
 
 
+@pytest.mark.contract("E09", "D02")
+async def test_kafka_dead_for_a_minute_of_writes(platform) -> None:
+    """Connections are refused for a whole minute: all writes are answered 201, wait, and arrive after."""
+    writing = asyncio.create_task(load(platform, must=True))
+    await asyncio.sleep(0.3)
+    known = len(platform.created)
+    with platform.kept_down("kafka"):
+        deadline = asyncio.get_running_loop().time() + 60
+        while asyncio.get_running_loop().time() < deadline:
+            await platform.write(5, must=True, pause=0.2)
+            assert not listens(platform.layout.port("KAFKA_PORT"))
+        await writing
+        waiting = (await platform.query("patient_service", "SELECT count(*) AS n FROM outbox"))[0]["n"]
+        assert waiting >= len(platform.created) - known > 60
+    await platform.settled(within=120)
+
+
 @pytest.mark.contract("E09")
 async def test_kafka_frozen_during_writes(platform) -> None:
-    """Connections stay open and nothing answers, for a full minute of writes."""
+    """Connections stay open and nothing answers, until requests time out and sessions end."""
     with platform.frozen("kafka"):
-        deadline = asyncio.get_running_loop().time() + 60
+        deadline = asyncio.get_running_loop().time() + FROZEN_SECONDS
         while asyncio.get_running_loop().time() < deadline:
             await platform.write(5, must=True, pause=0.2)
     await platform.settled(within=120)
@@ -104,7 +125,7 @@ async def test_without_the_patient_service_appointments_are_read(platform) -> No
 
 @pytest.mark.contract("E11")
 async def test_one_poison_message_in_a_hundred(platform) -> None:
-    async with platform.producer() as producer:
+    async with platform.topics.producer() as producer:
         for number in range(300):
             await platform.write(1, must=True, pause=0)
             if number % 100 == 50:
@@ -117,9 +138,11 @@ async def test_one_poison_message_in_a_hundred(platform) -> None:
 @pytest.mark.contract("Q14", "Q15", "D03")
 async def test_whole_topics_replayed_twice_change_nothing(platform) -> None:
     before, counted = await platform.projection(), await platform.counted()
-    async with platform.producer() as producer:
+    async with platform.topics.producer() as producer:
         for topic in TOPICS:
-            records = [record for record in await platform.records(topic) if record.value and record.value[:1] == b"{"]
+            records = [
+                record for record in await platform.topics.records(topic) if record.value and record.value[:1] == b"{"
+            ]
             for _ in range(2):
                 for record in records:
                     await producer.send(topic, record.value, key=record.key)

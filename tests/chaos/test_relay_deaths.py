@@ -33,7 +33,7 @@ async def test_a_relay_killed_between_send_and_delete(platform) -> None:
         alone.wait(10)
     await platform.up(4000)
     await platform.settled(within=90)
-    copies = [record.value for record in await platform.records("patient.created")]
+    copies = [record.value for record in await platform.topics.records("patient.created")]
     assert len(copies) > len(set(copies)), "nothing was sent twice: the relays died too early or too late"
 
 

@@ -3,11 +3,8 @@
 import asyncio
 import re
 
-import asyncpg
 import pytest
-from hpctl.layout import Layout
 
-from hpctl import state
 from tests.conftest import ROOT, Stack
 
 PAGE = (ROOT / "docs" / "performance.md").read_text()
@@ -49,17 +46,7 @@ def test_a_page_is_read_in_the_order_of_its_index(stack: Stack, index: str) -> N
 
 
 async def _plan(stack: Stack, table: str, column: str) -> str:
-    layout, role = Layout(stack.offset), f"{table}_service"
-    connection = await asyncpg.connect(
-        host="127.0.0.1",
-        port=layout.port("PATIENT_DB_PORT"),
-        user=role,
-        password=state.password(layout, role),
-        database=role,
-    )
-    try:
+    async with stack.database(f"{table}_service") as connection:
         await connection.execute("SET enable_seqscan = off")  # the demo's few rows are read faster without any index
         rows = await connection.fetch(f"EXPLAIN SELECT * FROM {table} ORDER BY {column}, id LIMIT 20")
-    finally:
-        await connection.close()
     return "\n".join(row[0] for row in rows)

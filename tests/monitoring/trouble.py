@@ -4,12 +4,10 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager, suppress
 
-import asyncpg
 import httpx2 as httpx
 from aiokafka import AIOKafkaProducer
 from chassis.shards import LOCK_CLASS, SHARDS
@@ -38,7 +36,7 @@ def all_of_it(stack: Stack, client: httpx.Client) -> None:
 
 async def events_wait(stack: Stack, client: httpx.Client) -> None:
     """Another session takes the relay's locks away: what is committed now stays in the outbox."""
-    async with _database(stack, "patient_service") as thief, _database(stack, "patient_service") as killer:
+    async with stack.database("patient_service") as thief, stack.database("patient_service") as killer:
         take = f"SELECT pg_advisory_lock({LOCK_CLASS}, shard) FROM generate_series(0, {SHARDS - 1}) AS shard"
         taking = asyncio.create_task(thief.fetch(take))
         await eventually(lambda: killer.fetch(LOCKS, LOCK_CLASS, False))
@@ -55,7 +53,7 @@ async def events_wait(stack: Stack, client: httpx.Client) -> None:
 async def the_projection_waits(stack: Stack, client: httpx.Client) -> None:
     """A lock on the read model: its consumer retries and falls behind, readers get 503."""
     person = (await asyncio.to_thread(client.post, "/api/patients", json=a_patient())).json()
-    async with _database(stack, "appointment_service") as connection, connection.transaction():
+    async with stack.database("appointment_service") as connection, connection.transaction():
         await connection.execute("LOCK TABLE cached_patient IN ACCESS EXCLUSIVE MODE")
         change = person | {"name": "Ada Lovelace"}
         await asyncio.to_thread(client.put, f"/api/patients/{person['id']}", json=change)
@@ -113,22 +111,6 @@ def _stopped(pid: int) -> Iterator[None]:
     finally:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
-
-
-@asynccontextmanager
-async def _database(stack: Stack, role: str) -> AsyncIterator[Any]:
-    layout = Layout(stack.offset)
-    connection = await asyncpg.connect(
-        host="127.0.0.1",
-        port=layout.port("PATIENT_DB_PORT"),
-        user=role,
-        password=state.password(layout, role),
-        database=role,
-    )
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 def _until(stack: Stack, service: str, metric: str, **labels: str) -> None:
