@@ -1,18 +1,22 @@
 """What is wrong, since when, what to do: what the console says of services that are ill."""
 
 import html
+import math
 import re
 import time
 from contextlib import suppress
+from pathlib import Path
 
+from api_gateway.console.fleet import GATEWAY, Fleet, Member
 from api_gateway.console.testing import LIMITS, Platform, log_in, session
-from api_gateway.console.troubles import ADVICE
+from api_gateway.console.troubles import ADVICE, FAR_BEHIND, STALE_SECONDS, TOO_MANY_FAIL, troubles
 from api_gateway.console.watch import WHOLE, Watch, ills
 from api_gateway.console.words import partitions
 from api_gateway.testing import Edge, running
 from chassis.testing import eventually
 
 HEALTH = "/actuator/health"
+RULES = Path(__file__).resolve().parents[3] / "monitoring" / "rules"
 
 
 def sentences(page: bytes) -> str:
@@ -48,6 +52,38 @@ async def test_a_part_that_several_miss_is_one_line(gate: Edge, platform: Platfo
     assert "billing-service is down: db since" in said
     platform.answers = {"/ops/summary": (401, {})}
     assert "same JWT_SECRET" in sentences((await gate.ask("GET", "/console", held)).body)
+
+
+async def test_what_does_not_keep_up_is_said_as_the_alerts_would(gate: Edge, platform: Platform):
+    held = f"Cookie: {await session(gate)}"
+    summary = await gate.app.state.ops.summary()
+    total = summary["requests"]["total"] | {"count": 1000, "failed": 15}
+    slow = {
+        "components": {},
+        "outbox": {"waiting": 1234, "oldestSeconds": 61.0},
+        "lag": [{"topic": "t", "partition": "0", "behind": 600.0}, {"topic": "t", "partition": "1", "behind": 401.0}],
+        "requests": summary["requests"] | {"total": total},
+    }
+    platform.answers = {"/ops/summary": (200, summary | slow)}
+    said = sentences((await gate.ask("GET", "/console", held)).body)
+    assert re.search(r"1,234 events of billing-service wait for Kafka since \d{4}-\S+ \S+ UTC \(61 s\)", said), said
+    assert "billing-service is 1,001 messages behind" in said
+    assert "of the requests failed" not in said  # those of the gateway count, where all come together
+    fleet = Fleet([Member(GATEWAY, summary | slow)])
+    [grave] = [each for each in troubles(fleet, Watch({})) if each.grave]
+    assert grave.what == "1.5 % of the requests failed in 15 minutes"
+    calm = {"outbox": {"waiting": 9, "oldestSeconds": 59.0}, "lag": [], "components": {}}
+    assert not troubles(Fleet([Member(GATEWAY, summary | calm)]), Watch({}))
+
+
+def test_the_console_and_the_alerts_agree():
+    rules = "".join(path.read_text() for path in RULES.glob("*.yml"))
+    assert f"(outbox_oldest_seconds) > {STALE_SECONDS}" in rules
+    assert f"group_topic:consumer_lag:sum > {FAR_BEHIND}" in rules
+    assert "job:gateway_errors:ratio_rate5m > 14.4 * 0.001" in rules
+    assert math.isclose(TOO_MANY_FAIL, 14.4 * 0.001)
+    runbooks = {runbook for runbook, _ in ADVICE.values()} | {"ServiceDown", "DeadLetters", "OutboxStale"}
+    assert runbooks <= {path.stem for path in (RULES.parents[1] / "docs" / "runbooks").iterdir()}
 
 
 async def test_dead_letters_that_wait_are_said_first_of_all(gate: Edge, platform: Platform):

@@ -1,10 +1,12 @@
 """What is wrong, since when, and what to do: one line for each cause, the gravest first."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from api_gateway.console.fleet import Fleet, Member
+from api_gateway.console.fleet import GATEWAY, Fleet, Member
 from api_gateway.console.watch import WHOLE, Watch, ills
+from api_gateway.console.words import share
 
 LETTERS = "/console/dead-letters"
 NOTHING_KNOWN = ("", "The log of the service says why.")
@@ -18,6 +20,8 @@ ADVICE = {
     "billing": ("BreakerOpen", "Patients are created all the same; accounts follow when billing-service answers."),
     "upstreams": ("BreakerOpen", "The gateway answers for that service at once, with 503, and keeps trying it."),
 }
+STALE_SECONDS, FAR_BEHIND, TOO_MANY_FAIL = 60, 1000, 0.0144
+"""As the alerts OutboxStale, ConsumerLagHigh and ErrorBudgetBurnsFast (monitoring/rules) have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ def troubles(fleet: Fleet, watch: Watch, waiting: int = 0) -> list[Trouble]:
     """All that is wrong with these services, and that dead letters wait."""
     found = [_down(member, watch) for member in fleet.members if member.state == "DOWN"]
     found += _missing(fleet.members, watch)
+    for member in fleet.members:
+        found += _late(member)
     if waiting:
         what = f"{waiting:,} dead letter{'s' * (waiting != 1)} to be looked at"
         found.append(Trouble(what, "Read why, repair the cause, then replay.", "DeadLetters", link=LETTERS))
@@ -63,3 +69,19 @@ def _missing(members: Iterable[Member], watch: Watch) -> list[Trouble]:
         since = min(filter(None, (watch.since(name, part) for name in names)), default=None)
         found.append(Trouble(f"{part} is missing at {', '.join(names)}", todo, runbook, since))
     return found
+
+
+def _late(member: Member) -> Iterator[Trouble]:
+    """What works and does not keep up."""
+    outbox = (member.summary or {}).get("outbox")
+    if outbox and outbox["oldestSeconds"] > STALE_SECONDS:
+        since = time.time() - outbox["oldestSeconds"]
+        what = f"{outbox['waiting']:,.0f} events of {member.name} wait for Kafka"
+        yield Trouble(what, "Its log says why they do not go out.", "OutboxStale", since)
+    if member.behind > FAR_BEHIND:
+        what = f"{member.name} is {member.behind:,.0f} messages behind"
+        yield Trouble(what, "What it shows or counts is old until they are read.", "ConsumerLagHigh")
+    failed, count = member.total.get("failed") or 0, member.total.get("count") or 0
+    if member.name == GATEWAY and failed > TOO_MANY_FAIL * count:
+        what = f"{share(failed, count)} of the requests failed in 15 minutes"
+        yield Trouble(what, "The services' pages show which routes.", "ErrorBudgetBurnsFast", grave=True)
