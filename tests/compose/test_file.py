@@ -125,8 +125,8 @@ def test_our_images_come_from_one_dockerfile() -> None:
 @pytest.mark.contract("D15")
 def test_images_of_others_are_pinned_and_alive() -> None:
     images = {service["image"] for service in read("*")["services"].values() if "build" not in service}
-    makers = ("postgres:", "valkey/", "apache/", "prom/", "grafana/", "jaegertracing/", "oliver006/", "danielqsj/")
-    makers += ("prometheuscommunity/", "localstack/localstack:4.")
+    makers = ("postgres:", "valkey/", "apache/", "prom/", "grafana/", "jaegertracing/", "oliver006/")
+    makers += ("prometheuscommunity/", "ghcr.io/softwaremill/", "localstack/localstack:4.")
     for image in images:
         assert image.startswith(makers), image
         assert re.search(r":v?\d+", image), image

@@ -20,7 +20,7 @@ from tests.monitoring.programs import program
 
 MONITORING = ROOT / "monitoring"
 SETTLED = 3.0
-UNPROVEN = {"kafka": "no kafka-exporter can be had without an image registry"}
+ELSEWHERE = {"kafka"}  # its exporter takes minutes to compile: tests/compose scrapes it
 
 
 class Program(Server):
@@ -144,7 +144,7 @@ class Observatory:
         ports = {service.name: self._layout.port(service.port) for service in SERVICES}
         ports |= {name: exporter.port for name, exporter in self.exporters.items()}
         ports["prometheus"] = self.prometheus.port
-        kept = [job for job in configuration["scrape_configs"] if job["job_name"] not in UNPROVEN]
+        kept = [job for job in configuration["scrape_configs"] if job["job_name"] not in ELSEWHERE]
         for job in kept:
             job["static_configs"] = [{"targets": [f"127.0.0.1:{ports[job['job_name']]}"]}]
         configuration["scrape_configs"] = kept

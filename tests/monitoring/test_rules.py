@@ -18,7 +18,8 @@ MONITORING = ROOT / "monitoring"
 FILES = sorted((MONITORING / "rules").glob("*.yml"))
 TESTS = sorted((MONITORING / "rules" / "tests").glob("*.yml"))
 OF_THE_CLUSTER = {"kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes"}
-OF_EXPORTERS = {"up", "redis_up", "pg_up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
+OF_EXPORTERS = {"up", "redis_up", "pg_up", "kafka_lag_exporter_up"}
+OF_EXPORTERS |= {"node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
 
 
 def rules() -> list[dict[str, Any]]:
