@@ -10,7 +10,7 @@ SERVICES := patient-service appointment-service auth-service billing-service ana
 	@echo "fetching uv into .cache/uv"
 	@python3 -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13'
 
-.PHONY: help install up down reset status demo doctor test test-compose test-cluster cluster-up cluster-down images charts sbom chaos lint format types protos dashboards crd contract bench clean
+.PHONY: help install up down reset status demo doctor test test-compose standins test-cluster cluster-up cluster-down images charts sbom chaos lint format types protos dashboards crd contract bench clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ test: install ## every test that needs no root and no Docker (PYTEST='-k name' n
 
 test-compose: install ## images and docker-compose.yml on a private engine (root on Debian; installs docker.io with apt)
 	@$(RUN) pytest tests/compose $(PYTEST)
+
+standins: install ## compile what stand-ins for images are made of (Go, Rust), minutes once; test-compose does it where it is missing
+	@$(RUN) nice -n 19 python -m tests.engine.programs
 
 test-cluster: install ## real pods on a node of its own: walkthrough, lost pods, restarts and upgrades under load (root; SKIP_CLUSTER=1)
 	@$(RUN) pytest tests/cluster/pods $(PYTEST)

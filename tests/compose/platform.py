@@ -5,12 +5,15 @@ import re
 import subprocess
 from pathlib import Path
 
+import httpx2 as httpx
 from hpctl.layout import PORTS, ROOT, Layout
+from hpctl.walkthrough import login
 
 from tests.engine.daemon import Engine
 from tests.engine.needs import CLIENT
 
 MORE_PORTS = {"GRAFANA_PORT": 3000, "PROMETHEUS_PORT": 9090, "ALERTMANAGER_PORT": 9095}
+MORE_PORTS |= {"JAEGER_PORT": 16686, "OTLP_PORT": 4318, "LOCALSTACK_PORT": 4566, "LOCALSTACK_TLS_PORT": 443}
 DEFAULTS = PORTS | MORE_PORTS
 
 
@@ -55,6 +58,12 @@ class Compose:
 
     def up(self, *words: str) -> None:
         self.run("up", "-d", "--wait", "--no-build", *words)
+
+    def client(self) -> httpx.Client:
+        """Logged in at the gateway."""
+        token = login(self.layout(), "testuser@test.com", "password123")
+        base = f"http://127.0.0.1:{self.port('API_GATEWAY_PORT')}"
+        return httpx.Client(base_url=base, timeout=15, headers={"Authorization": f"Bearer {token}"})
 
     def layout(self) -> Layout:
         """How hpctl's walkthrough finds the gateway."""

@@ -54,7 +54,8 @@ async def test_the_lines_of_the_page_bring_the_platform_up(by_hand: int) -> None
 
     for port in (4000, 4001, 4002, 4004, 4005, 4006):
         await eventually(lambda port=port: answers(port, "/actuator/health/readiness"), within=120, every=0.5)
-    await eventually(lambda: answers(9090, "/-/ready"), within=60, every=0.5)
+    for port, path in ((9090, "/-/ready"), (4566, "/_localstack/health")):
+        await eventually(lambda port=port, path=path: answers(port, path), within=60, every=0.5)
     walk(Layout(0, {"API_GATEWAY_PORT": str(4004 + by_hand)}))
 
 

@@ -3,24 +3,18 @@
 import asyncio
 import json
 import os
-import re
 import time
-from typing import Any
 
 import asyncpg
-import httpx2 as httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from chassis.testing import eventually
 from hpctl.layout import ROOT, SERVICES
-from hpctl.walkthrough import login, walk
+from hpctl.walkthrough import walk
 from redis import Redis
 
 from tests.compose.platform import Compose
-from tests.engine.standins import UNPROVEN
 
-MONITORING = ("prometheus", "alertmanager", "redis-exporter", "postgres-exporter", "node-exporter")
 ODD = 'p@s"s\\w/o:r d%'
 PATIENT = {
     "name": "Compose Patient",
@@ -28,12 +22,6 @@ PATIENT = {
     "address": "1 Volume Street",
     "dateOfBirth": "1990-01-01",
 }
-
-
-def client(compose: Compose) -> httpx.Client:
-    token = login(compose.layout(), "testuser@test.com", "password123")
-    base = f"http://127.0.0.1:{compose.port('API_GATEWAY_PORT')}"
-    return httpx.Client(base_url=base, timeout=15, headers={"Authorization": f"Bearer {token}"})
 
 
 @pytest.mark.contract("X01", "X02", "X03", "X04", "C08", "D11", "A08", "A09", "A10", "A11", "A14", "A15")
@@ -44,7 +32,6 @@ async def test_it_comes_up_works_restarts_and_resets(compose: Compose, measured:
     _cache(compose)
     await _broker(compose)
     _rights(compose)
-    await _monitoring(compose, measured)
     created = _created(compose)
     _the_command_line(compose)
     await _restarts(compose, created, measured)
@@ -113,32 +100,8 @@ def _rights(compose: Compose) -> None:
         assert set(bound) == {"127.0.0.1"}
 
 
-async def _monitoring(compose: Compose, measured: dict[str, str]) -> None:
-    """Beside the images that cannot be had; every other target of Prometheus is up."""
-    compose.up(*MONITORING)
-    prometheus = f"http://127.0.0.1:{compose.port('PROMETHEUS_PORT')}"
-    assert httpx.get(f"{prometheus}/-/ready").status_code == 200
-
-    def down() -> set[str]:
-        targets: list[dict[str, Any]] = httpx.get(f"{prometheus}/api/v1/targets").json()["data"]["activeTargets"]
-        assert {service.name for service in SERVICES} <= {target["labels"]["job"] for target in targets}
-        return {target["labels"]["job"] for target in targets if target["health"] != "up"}
-
-    allowed = {name.removesuffix("-exporter") for name in UNPROVEN}
-    await eventually(lambda: down() <= allowed, within=60, every=1)
-    stats = compose.engine.docker("stats", "--no-stream", "--format", "{{.MemUsage}}").stdout
-    used = sum(_mebibytes(line.split(" / ")[0]) for line in stats.splitlines())
-    measured["memory with monitoring, without the unproven"] = f"{used:.0f} MiB"
-    assert used <= 2300
-
-
-def _mebibytes(text: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)([A-Za-z]+)", text.strip()).groups()  # type: ignore[union-attr]
-    return float(number) * {"B": 1 / 2**20, "KiB": 1 / 2**10, "MiB": 1, "GiB": 2**10}[unit]
-
-
 def _created(compose: Compose) -> str:
-    with client(compose) as http:
+    with compose.client() as http:
         answer = http.post("/api/patients", json=PATIENT)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
@@ -159,7 +122,7 @@ async def _restarts(compose: Compose, patient: str, measured: dict[str, str]) ->
     began = time.monotonic()
     compose.up()
     measured["up -d --wait, again"] = f"{time.monotonic() - began:.0f} s"
-    with client(compose) as http:
+    with compose.client() as http:
         assert http.get(f"/api/patients/{patient}").json()["email"] == PATIENT["email"]
     walk(compose.layout())
 
@@ -169,13 +132,13 @@ def _is_restored(compose: Compose, patient: str) -> None:
     page = (ROOT / "docs" / "backup.md").read_text().partition("## Compose")[2]
     dump, *restore = page.partition("```bash\n")[2].partition("```")[0].splitlines()
     compose.shell(dump)
-    with client(compose) as http:
+    with compose.client() as http:
         assert http.delete(f"/api/patients/{patient}").status_code == 204
         assert http.get(f"/api/patients/{patient}").status_code == 404
     for line in restore:
         compose.shell(line)
     compose.up("patient-service")
-    with client(compose) as http:
+    with compose.client() as http:
         assert http.get(f"/api/patients/{patient}").json()["email"] == PATIENT["email"]
 
 
@@ -187,5 +150,5 @@ async def _resets(compose: Compose, patient: str) -> None:
     compose.up("patient-service", "auth-service", "api-gateway")
     with Redis(port=compose.port("REDIS_PORT"), password=ODD) as redis:
         assert redis.ping()
-    with client(compose) as http:
+    with compose.client() as http:
         assert http.get(f"/api/patients/{patient}").status_code == 404

@@ -21,14 +21,25 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 def install(packages: dict[str, str]) -> None:
     """Install the package of each program that is missing; as root, with apt."""
-    missing = sorted({package for program, package in packages.items() if shutil.which(program) is None})
-    if not missing:
+    apt({package for program, package in packages.items() if shutil.which(program) is None})
+
+
+def install_libraries(packages: dict[str, str]) -> None:
+    """Install the package of each library that pkg-config does not know; as root, with apt."""
+    install({"pkg-config": "pkg-config"})
+    known = {library: subprocess.run(["pkg-config", "--exists", library], check=False) for library in packages}
+    apt({packages[library] for library, done in known.items() if done.returncode})
+
+
+def apt(packages: set[str]) -> None:
+    """Install them, as root; their daemons are not started."""
+    if not packages:
         return
-    print(f"installing {', '.join(missing)} with apt")
+    print(f"installing {', '.join(sorted(packages))} with apt")
     environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     with locked("apt"), _NoServices():
         subprocess.run(["apt-get", "update", "-qq"], check=True, env=environ, stdin=subprocess.DEVNULL)
-        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *sorted(packages)]
         subprocess.run(command, check=True, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 

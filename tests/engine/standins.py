@@ -1,5 +1,6 @@
 """Stand-ins for the official images: the real server programs under the tags that docker-compose.yml asks for."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,6 +12,7 @@ from hpctl.layout import ROOT
 
 from tests.engine.base import STANDINS, ensure_debian
 from tests.engine.daemon import Engine
+from tests.engine.programs import jaeger, kafka_exporter
 
 # The compose service → the stand-in's stage. What has none can be had nowhere but from its registry.
 STAGES = {
@@ -22,8 +24,12 @@ STAGES = {
     "redis-exporter": "redis-exporter",
     "postgres-exporter": "postgres-exporter",
     "node-exporter": "node-exporter",
+    "kafka-exporter": "kafka-exporter",
+    "jaeger": "jaeger",
+    "localstack": "localstack",
 }
-UNPROVEN = ("grafana", "jaeger", "kafka-exporter", "localstack")
+PROGRAMS = {"kafka-exporter": kafka_exporter, "jaeger": jaeger}
+UNPROVEN = ("grafana",)
 
 
 def image_of(service: str) -> str:
@@ -41,6 +47,10 @@ def build_standins(engine: Engine, *services: str) -> None:
         (context / "libs").mkdir()
         for jar in kafka_jars():
             shutil.copy2(jar, context / "libs")
+        (context / "programs").mkdir()
         for service in services or tuple(STAGES):
-            tag = f"--tag={image_of(service)}"
-            engine.docker("build", "--network=host", f"--target={STAGES[service]}", tag, context, timeout=900)
+            if service in PROGRAMS:
+                shutil.copy2(PROGRAMS[service](), context / "programs" / service)
+            words = ["--network=host", f"--target={STAGES[service]}", f"--tag={image_of(service)}"]
+            certificates = os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
+            engine.docker("build", *words, f"--secret=id=ca,src={certificates}", context, timeout=900)

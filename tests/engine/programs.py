@@ -1,0 +1,57 @@
+"""Programs that no distribution packages: built from their registries once per version and kept in the user's cache."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.cluster import build
+from tests.engine.needs import install, install_libraries
+
+JAEGER = "v1.76.0"  # the module's name for Jaeger 2.13.0
+_JAEGER = "github.com/jaegertracing/jaeger/cmd/jaeger"
+KAFKA_EXPORTER = "0.1.29"
+CARGO_SECONDS = 1500
+
+
+def jaeger() -> Path:
+    """Jaeger without the pages of its user interface, which are no part of the module."""
+    return build.cached(build.CACHE / f"jaeger-{JAEGER}" / "jaeger", _build_jaeger)
+
+
+def kafka_exporter() -> Path:
+    """klag-exporter, of the crate that its image is made of."""
+    return build.cached(build.CACHE / f"klag-exporter-{KAFKA_EXPORTER}" / "klag-exporter", _build_kafka_exporter)
+
+
+def _build_jaeger(target: Path) -> None:
+    """Inside a module of its own: Jaeger's replaces a dependency, and such a one cannot be installed by its name."""
+    module = target.parent / "module"
+    module.mkdir()
+    build.go("mod", "init", "standins", cwd=module)
+    build.go("get", "-tool", f"{_JAEGER}@{JAEGER}", cwd=module)
+    build.go("build", "-trimpath", "-ldflags", "-s -w", "-o", str(target), _JAEGER, cwd=module)
+
+
+def _build_kafka_exporter(target: Path) -> None:
+    install({"cmake": "cmake", "c++": "build-essential"})
+    install_libraries(
+        {"libcurl": "libcurl4-openssl-dev", "openssl": "libssl-dev", "libsasl2": "libsasl2-dev", "zlib": "zlib1g-dev"}
+    )
+    cargo = shutil.which("cargo") or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
+    if cargo is None:
+        raise build.BuildError("klag-exporter is made of Rust: install cargo")
+    command = ["nice", cargo, "install", "--locked", "--quiet", f"klag-exporter@{KAFKA_EXPORTER}"]
+    done = subprocess.run(
+        [*command, "--root", target.parent, "--target-dir", target.parent / "objects"],
+        capture_output=True,
+        text=True,
+        timeout=CARGO_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise build.BuildError(f"cargo install klag-exporter failed:\n{done.stderr[-2000:]}")
+    (target.parent / "bin" / target.name).rename(target)
+
+
+if __name__ == "__main__":
+    print(jaeger(), kafka_exporter())
