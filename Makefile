@@ -62,11 +62,12 @@ images: ## build every image as <name>:latest with the Docker of this machine
 charts: install ## package the charts for a release (VERSION=1.2.3 REGISTRY=ghcr.io/owner/name) into .cache/charts
 	@$(RUN) python charts/publish.py .cache/charts --version '$(VERSION)' --registry '$(REGISTRY)' --source '$(SOURCE)'
 
-sbom: $(filter .cache/%,$(UV)) ## a bill of materials (CycloneDX 1.5) for each image, into .cache/sbom
+sbom: $(filter .cache/%,$(UV)) ## a bill of materials (CycloneDX 1.5) of each image that is here, into .cache/sbom
 	@mkdir -p .cache/sbom
 	@for name in $(SERVICES) healthcare-operator hpctl; do \
 	  $(UV) export --quiet --preview-features sbom-export --frozen --no-dev --package $$name --format cyclonedx1.5 \
-	    --output-file .cache/sbom/$$name.cdx.json >/dev/null || exit 1; echo ".cache/sbom/$$name.cdx.json"; done
+	    --output-file .cache/sbom/$$name.cdx.json >/dev/null && python3 docker/sbom.py $$name:latest .cache/sbom/$$name.cdx.json \
+	    || exit 1; echo ".cache/sbom/$$name.cdx.json"; done
 
 chaos: install ## the fault tests alone
 	@$(RUN) pytest tests/chaos $(PYTEST)
