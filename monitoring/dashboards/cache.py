@@ -1,12 +1,17 @@
 """What is read from Redis instead of from a database."""
 
-from monitoring.dashboards.panels import Dashboard, Panel, Query, Row
+from monitoring.dashboards.panels import Alarm, Dashboard, Panel, Query, Row
 from monitoring.dashboards.queries import average, quantile, rate
 
 READS = Row(
     "Reads",
     (
-        Panel("Hit ratio", (Query("cache:cache_requests:hit_ratio5m", "{{job}} {{cache}}"),), "percentunit"),
+        Panel(
+            "Hit ratio",
+            (Query("cache:cache_requests:hit_ratio5m", "{{job}} {{cache}}"),),
+            "percentunit",
+            alarm=Alarm("CacheHitRatioLow", 0.5, below=True),
+        ),
         Panel(
             "Hits and misses by key pattern",
             (rate("cache_requests_total", "cache, key_pattern, result"),),

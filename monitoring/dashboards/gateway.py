@@ -1,6 +1,6 @@
 """The edge: what comes in, what is refused, what the services behind it do."""
 
-from monitoring.dashboards.panels import Dashboard, Panel, Query, Row
+from monitoring.dashboards.panels import Alarm, Dashboard, Panel, Query, Row
 from monitoring.dashboards.queries import average, gauge, quantile, rate
 
 FAILED = 'status=~"5.."'
@@ -21,6 +21,7 @@ TRAFFIC = Row(
                 Query("job:gateway_errors:ratio_rate5m", "all, five minutes"),
             ),
             "percentunit",
+            alarm=Alarm("ErrorBudgetBurnsFast", 0.0144),
         ),
         Panel("Average request time by route", (average("gateway_request_duration_seconds", "route"),), "s", width=12),
         Panel(
@@ -28,6 +29,7 @@ TRAFFIC = Row(
             tuple(quantile(q, "gateway_request_duration_seconds", "route") for q in (0.5, 0.95, 0.99)),
             "s",
             width=12,
+            alarm=Alarm("LatencyHigh", 0.5),
         ),
     ),
 )
@@ -64,6 +66,7 @@ UPSTREAM = Row(
             "Breakers that are not closed",
             (gauge("circuit_breaker_state", "job, name, state", 'state!="closed"', how="max"),),
             about="1 while the breaker is in that state.",
+            alarm=Alarm("BreakerOpen", 1),
         ),
         Panel("Calls through breakers", (rate("circuit_breaker_calls_total", "name, result"),), "ops"),
         Panel("Changes of state", (rate("circuit_breaker_transitions_total", "name, to"),), "ops"),

@@ -1,9 +1,49 @@
 """Each service at a glance."""
 
-from monitoring.dashboards.panels import Dashboard, Panel, Query, Row
+from monitoring.dashboards.panels import Alarm, Dashboard, Panel, Query, Row
 from monitoring.dashboards.queries import average, gauge, quantile, rate
 
 OF = 'job=~"$service"'
+
+
+def _now(title: str, expression: str, unit: str, alarm: Alarm | None = None, about: str = "") -> Panel:
+    return Panel(title, (Query(expression),), unit, about, kind="stat", width=4, alarm=alarm)
+
+
+GLANCE = Row(
+    "The platform at a glance",
+    (
+        _now("Requests at the gateway", "sum(rate(gateway_requests_total[$__rate_interval]))", "reqps"),
+        _now(
+            "Failed, five minutes",
+            "max(job:gateway_errors:ratio_rate5m)",
+            "percentunit",
+            Alarm("ErrorBudgetBurnsFast", 0.0144),
+        ),
+        _now(
+            "Slowest route, 99 of 100",
+            'max(route:gateway_request_duration_seconds:p99_5m{route!="auth"})',
+            "s",
+            Alarm("LatencyHigh", 0.5),
+            "Without logins, which are slow by design.",
+        ),
+        _now(
+            "Read model behind by",
+            "max(group_topic:projection_age_seconds:p95_5m)",
+            "s",
+            Alarm("ProjectionStale", 10),
+            "95 of 100 events.",
+        ),
+        _now("Oldest event that waits", "max(outbox_oldest_seconds)", "s", Alarm("OutboxStale", 60)),
+        _now(
+            "Dead letters, 15 minutes",
+            "sum(increase(consumer_dead_letters_total[15m]))",
+            "short",
+            Alarm("DeadLetters", 0),
+        ),
+    ),
+    height=4,
+)
 
 TRAFFIC = Row(
     "Traffic",
@@ -42,7 +82,12 @@ PROCESS = Row(
         Panel("Processes that answer", (gauge("up", "job", OF),)),
         Panel("Memory", (gauge("process_resident_memory_bytes", "job", OF),), "bytes"),
         Panel("CPU", (rate("process_cpu_seconds_total", "job", OF),), "short", "Cores in use."),
-        Panel("Event loop lag", (quantile(0.99, "event_loop_lag_seconds", "job", OF),), "s"),
+        Panel(
+            "Event loop lag",
+            (quantile(0.99, "event_loop_lag_seconds", "job", OF),),
+            "s",
+            alarm=Alarm("EventLoopBlocked", 0.25),
+        ),
         Panel("Open file descriptors", (gauge("process_open_fds", "job", OF),)),
         Panel("Uptime", (Query(f"min by (job) (time() - process_start_time_seconds{{{OF}}})", "{{job}}"),), "s"),
     ),
@@ -67,9 +112,10 @@ DATABASE = Row(
                 ),
             ),
             "percentunit",
+            alarm=Alarm("DatabasePoolExhausted", 0.9),
         ),
         Panel("Wait for a connection", (quantile(0.95, "db_pool_wait_seconds", "database", OF),), "s"),
     ),
 )
 
-OVERVIEW = Dashboard("overview", "Overview per service", (TRAFFIC, PROCESS, DATABASE), by_service=True)
+OVERVIEW = Dashboard("overview", "Overview per service", (GLANCE, TRAFFIC, PROCESS, DATABASE), by_service=True)

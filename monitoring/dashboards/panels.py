@@ -17,8 +17,20 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Alarm:
+    """Where an alert of monitoring/rules fires, above it or `below` it: a line in a graph, the colour of a number."""
+
+    alert: str
+    value: float
+    below: bool = False
+
+
+@dataclass(frozen=True)
 class Panel:
-    """`unit` by Grafana's names: reqps, s, bytes, percentunit, short, ops; `width` of 24 columns."""
+    """`kind` is timeseries, or stat for one number; `width` of 24 columns.
+
+    `unit` by Grafana's names: reqps, s, bytes, percentunit, short, ops.
+    """
 
     title: str
     queries: tuple[Query, ...]
@@ -26,6 +38,7 @@ class Panel:
     about: str = ""
     kind: str = "timeseries"
     width: int = 8
+    alarm: Alarm | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,7 @@ class Row:
 
     title: str
     panels: tuple[Panel, ...]
+    height: int = HEIGHT
 
 
 @dataclass(frozen=True)
@@ -91,10 +105,10 @@ def _placed(rows: tuple[Row, ...]) -> list[dict[str, Any]]:
         x, y = 0, y + 1
         for panel in row.panels:
             if x + panel.width > COLUMNS:
-                x, y = 0, y + HEIGHT
-            placed.append(_numbered(placed, _panel(panel), x, y, panel.width, HEIGHT))
+                x, y = 0, y + row.height
+            placed.append(_numbered(placed, _panel(panel), x, y, panel.width, row.height))
             x += panel.width
-        y += HEIGHT
+        y += row.height
     return placed
 
 
@@ -106,18 +120,43 @@ def _panel(panel: Panel) -> dict[str, Any]:
     rendered: dict[str, Any] = {
         "type": panel.kind,
         "title": panel.title,
-        "description": panel.about,
+        "description": _description(panel),
         "datasource": SOURCE,
         "targets": [_target(number, query) for number, query in enumerate(panel.queries)],
-        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0, **_thresholds(panel.alarm)}, "overrides": []},
+        "options": _OPTIONS[panel.kind],
     }
     if panel.kind == "timeseries":
-        rendered["fieldConfig"]["defaults"]["custom"] = {"fillOpacity": 10, "showPoints": "never", "lineWidth": 1}
-        rendered["options"] = {
-            "legend": {"displayMode": "list", "placement": "bottom"},
-            "tooltip": {"mode": "multi", "sort": "desc"},
-        }
+        line = {"thresholdsStyle": {"mode": "line"}} if panel.alarm else {}
+        custom = {"fillOpacity": 10, "showPoints": "never", "lineWidth": 1, **line}
+        rendered["fieldConfig"]["defaults"]["custom"] = custom
     return rendered
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "timeseries": {
+        "legend": {"displayMode": "list", "placement": "bottom", "calcs": ["lastNotNull"]},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    },
+    "stat": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "area"},
+}
+_SMALLEST = 1e-9
+"""Instead of nothing: Grafana's steps begin at their value, and a rule fires above it."""
+
+
+def _description(panel: Panel) -> str:
+    if panel.alarm is None:
+        return panel.about
+    where = "The line is where" if panel.kind == "timeseries" else "It turns red where"
+    return f"{panel.about} {where} {panel.alarm.alert} alerts.".lstrip()
+
+
+def _thresholds(alarm: Alarm | None) -> dict[str, Any]:
+    calm, beyond = ("red", "green") if alarm and alarm.below else ("green", "red")
+    steps: list[dict[str, Any]] = [{"color": calm, "value": None}]
+    if alarm:
+        steps.append({"color": beyond, "value": alarm.value or _SMALLEST})
+    return {"thresholds": {"mode": "absolute", "steps": steps}}
 
 
 def _target(number: int, query: Query) -> dict[str, Any]:

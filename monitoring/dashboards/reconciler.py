@@ -1,6 +1,6 @@
 """The Kubernetes operator: its passes, what it changes, and the platforms that it looks after."""
 
-from monitoring.dashboards.panels import Dashboard, Panel, Query, Row
+from monitoring.dashboards.panels import Alarm, Dashboard, Panel, Query, Row
 from monitoring.dashboards.queries import average, gauge, quantile, rate
 
 PASSES = Row(
@@ -15,7 +15,12 @@ PASSES = Row(
             ),
             "s",
         ),
-        Panel("Oldest wish overdue", (gauge("healthcare_operator_queue_age_seconds", "job", how="max"),), "s"),
+        Panel(
+            "Oldest wish overdue",
+            (gauge("healthcare_operator_queue_age_seconds", "job", how="max"),),
+            "s",
+            alarm=Alarm("OperatorStandsStill", 120),
+        ),
         Panel("Leaders", (gauge("healthcare_operator_leader", "instance"),), about="One replica works."),
     ),
 )
@@ -41,13 +46,15 @@ PLATFORMS = Row(
     ),
 )
 
+SINCE = "Since the operator started."
+
 OBJECTS = Row(
     "Objects",
     (
         Panel("Applied, by result", (rate("healthcare_operator_applies_total", "result"),), "ops"),
-        Panel("Drift put back", (gauge("healthcare_operator_drift_corrected_total", "kind"),)),
-        Panel("Held by somebody else", (gauge("healthcare_operator_conflicts_total", "kind"),)),
-        Panel("Pruned", (gauge("healthcare_operator_pruned_total", "kind"),)),
+        Panel("Drift put back", (gauge("healthcare_operator_drift_corrected_total", "kind"),), about=SINCE),
+        Panel("Held by somebody else", (gauge("healthcare_operator_conflicts_total", "kind"),), about=SINCE),
+        Panel("Pruned", (gauge("healthcare_operator_pruned_total", "kind"),), about=SINCE),
     ),
 )
 

@@ -1,6 +1,6 @@
 """The Python processes themselves."""
 
-from monitoring.dashboards.panels import Dashboard, Panel, Query, Row
+from monitoring.dashboards.panels import Alarm, Dashboard, Panel, Query, Row
 from monitoring.dashboards.queries import average, gauge, quantile, rate
 
 OF = 'job=~"$service"'
@@ -15,6 +15,7 @@ PROCESS = Row(
             "File descriptors in use",
             (Query(f"max by (job, instance) (process_open_fds{{{OF}}} / process_max_fds{{{OF}}})", "{{job}}"),),
             "percentunit",
+            alarm=Alarm("FileDescriptorsRunOut", 0.8),
         ),
         Panel(
             "Processes by version",
@@ -32,6 +33,7 @@ LOOP = Row(
             tuple(quantile(q, "event_loop_lag_seconds", "job", OF) for q in (0.5, 0.99)),
             "s",
             width=12,
+            alarm=Alarm("EventLoopBlocked", 0.25),
         ),
         Panel(
             "Mean pause of a collection", (average("python_gc_pause_seconds", "job, generation", OF),), "s", width=12

@@ -1,13 +1,16 @@
 """Every panel of every dashboard shows what goes on: a real Prometheus watches the platform work and suffer."""
 
 import json
+import math
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
-from monitoring.dashboards.generate import FOLDER, files
+from monitoring.dashboards.generate import DASHBOARDS, FOLDER, files
 from tests.conftest import Stack
 from tests.monitoring import live, trouble
 from tests.monitoring.observatory import Observatory, Watched
@@ -58,6 +61,27 @@ def titles(board: str) -> set[str]:
 
 def test_the_files_are_what_their_source_generates() -> None:
     assert {path.name: path.read_text() for path in FOLDER.glob("*.json")} == files()
+
+
+def test_a_line_is_drawn_where_its_alert_fires() -> None:
+    rules = [
+        rule
+        for path in (FOLDER.parents[1] / "rules").glob("*.yml")
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
+    ]
+    fires = {
+        rule["alert"]: {
+            math.prod(map(float, found.split(" * ")))
+            for found in re.findall(r"(?:[<>]|==) ([\d.]+(?: \* [\d.]+)*)", rule["expr"])
+        }
+        for rule in rules
+        if "alert" in rule
+    }
+    drawn = [panel.alarm for board in DASHBOARDS for row in board.rows for panel in row.panels if panel.alarm]
+    assert len({alarm.alert for alarm in drawn}) >= 10
+    for alarm in drawn:
+        assert any(math.isclose(alarm.value, value) for value in fires[alarm.alert]), alarm
 
 
 def test_no_query_invents_data() -> None:
