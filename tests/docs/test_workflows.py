@@ -85,11 +85,12 @@ def test_they_run_the_verbs_that_everybody_runs() -> None:
 @pytest.mark.contract("X15")
 def test_what_needs_root_and_debians_archive_gets_them_on_the_runner() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
-    for job, verb in (("compose", "test-compose"), ("cluster", "test-cluster")):
+    for job, verb in (("compose", "test-compose"), ("cluster", "test-cluster CLUSTER_NODE=own")):
         before, run = "\n".join(step.get("run", "") for step in jobs[job]["steps"]).rsplit("\n", 1)
         assert re.fullmatch(rf'sudo env "PATH=\$PATH" HOME=/root DEBIAN_MIRROR="\$DEBIAN_MIRROR" make {verb}', run)
         assert jobs[job]["env"]["DEBIAN_MIRROR"].startswith("https://")
         assert "debian-archive-keyring" in before
+    assert jobs["cluster-on-kind"]["steps"][-1] == {"run": "make test-cluster CLUSTER_NODE=kind"}
     kind = "\n".join(step.get("run", "") for step in jobs["kind"]["steps"])
     assert kind.index("make cluster-up") < kind.index("kubectl apply") < kind.index("make demo")
     loaded = set(

@@ -12,6 +12,7 @@ import psutil
 
 from tests.cluster import build
 from tests.cluster.build import CACHE
+from tests.cluster.components import SERVICE_RANGE
 from tests.engine.needs import install
 
 BRIDGE = "hpcluster0"
@@ -26,6 +27,14 @@ PACKAGES = {
     "ip": "iproute2",
     str(PLUGINS / "bridge"): "containernetworking-plugins",
 }
+RULES = (  # each is put before those above it
+    ("FORWARD", "--source", PODS, "-j", "ACCEPT"),  # Docker sets FORWARD to DROP
+    ("FORWARD", "--destination", PODS, "-j", "ACCEPT"),
+    # A Service's address that kube-proxy did not replace, as in the moment in which it changes its rules, is nobody's.
+    # Let out, it may find a proxy that answers for every address, and a kept connection would stay with it.
+    ("FORWARD", "--destination", SERVICE_RANGE, "-j", "REJECT"),
+    ("OUTPUT", "--destination", SERVICE_RANGE, "-j", "REJECT"),
+)
 NAMESPACES = Path("/run/netns")
 
 
@@ -77,13 +86,13 @@ def bridge() -> Iterator[None]:
     run("ip", "link", "set", BRIDGE, "up")
     for setting in ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables"):
         (Path("/proc/sys") / setting).write_text("1")
-    for direction in ("--source", "--destination"):  # Docker sets FORWARD to DROP
-        run("iptables", "-I", "FORWARD", direction, PODS, "-j", "ACCEPT")
+    for rule in RULES:
+        run("iptables", "-I", *rule)
     try:
         yield
     finally:
-        for direction in ("--source", "--destination"):
-            run("iptables", "-D", "FORWARD", direction, PODS, "-j", "ACCEPT", check=False)
+        for rule in RULES:
+            run("iptables", "-D", *rule, check=False)
         run("ip", "link", "delete", BRIDGE, check=False)
 
 

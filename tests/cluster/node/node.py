@@ -1,55 +1,37 @@
-"""A cluster of one node that runs real pods: control plane, containerd, kubelet, kube-proxy and name server."""
+"""What the tests ask of a node that runs real pods, whoever provides it: `own.py` or `kind.py`."""
 
-import contextlib
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from abc import abstractmethod
 
-from tests.cluster.controlplane import ControlPlane, eventually
-from tests.cluster.node import machine
-from tests.cluster.node.agents import NAME, Kubelet, NameServer, Proxy
-from tests.cluster.node.runtime import Runtime
-from tests.cluster.node.volumes import Volumes
+from tests.cluster.client import Client, eventually
+
+DOOR = "door-"  # what the name begins with of whatever `door` had to add
 
 
-class NodeCluster(ControlPlane):
-    """The control plane on the bridge's address, and a node that belongs to it."""
+class Node(Client):
+    """A cluster of one node, called `name`."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, host=machine.ADDRESS)
-        self.runtime = Runtime(directory)
-        self.kubelet = Kubelet(self.binary, directory, self.runtime)
-        self.proxy = Proxy(self.binary, directory)
-        self.names = NameServer(directory)
-        self.volumes = Volumes(self, directory / "volumes")
+    name: str
 
-    def start(self) -> None:
-        """Returns when the node is Ready and names are answered."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.runtime.start()
-        super().start()
-        for agent in (self.kubelet, self.proxy, self.names):
-            agent.start()
-        self.volumes.start()
-        self.wait_until_ready(90)
+    @abstractmethod
+    def provide(self) -> None:
+        """Build every image that the tests run, and give them to the node."""
 
-    def stop(self) -> None:
-        """End every process by its id; what the runtime left behind is swept by `node_cluster`."""
-        self.volumes.stop()
-        for agent in (self.kubelet, self.proxy, self.names):
-            agent.kill()
-        super().stop()
-        machine.run(str(self.binary), "kube-proxy", "--cleanup", check=False)
-        self.runtime.kill()
+    @abstractmethod
+    def door(self, service: str, namespace: str) -> str:
+        """The URL at which this machine reaches a Service's first port."""
 
-    def load(self, archive: Path) -> None:
-        """Give the node the images of an archive that `docker save` wrote."""
-        self.runtime.load(archive)
+    @abstractmethod
+    def stop_kubelet(self) -> None:
+        """The node's kubelet is gone at once; its pods go on."""
+
+    @abstractmethod
+    def start_kubelet(self) -> None:
+        """It is back."""
 
     def wait_until_ready(self, within: float) -> None:
         """The node reports Ready."""
-        self.kubectl("wait", "--for=create", f"node/{NAME}", f"--timeout={within:.0f}s")
-        self.kubectl("wait", "--for=condition=Ready", f"node/{NAME}", f"--timeout={within:.0f}s")
+        self.kubectl("wait", "--for=create", f"node/{self.name}", f"--timeout={within:.0f}s")
+        self.kubectl("wait", "--for=condition=Ready", f"node/{self.name}", f"--timeout={within:.0f}s")
 
     def settle(self, namespace: str, within: float) -> None:
         """Every pod of a namespace is Ready, and none is on its way out."""
@@ -66,24 +48,3 @@ def ready(pod: dict) -> bool:
         return False
     said = {found["type"]: found["status"] for found in pod["status"].get("conditions", [])}
     return pod["status"]["phase"] == "Succeeded" or said.get("Ready") == "True"
-
-
-@contextlib.contextmanager
-def node_cluster(directory: Path | None = None) -> Iterator[NodeCluster]:
-    """A node until the block ends. NoNode where this machine cannot be one."""
-    machine.check()
-    before = machine.network_namespaces()
-    with contextlib.ExitStack() as stack:
-        if directory is None:  # sockets want a short path
-            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="node-", ignore_cleanup_errors=True))
-            directory = Path(place)
-        stack.enter_context(machine.claim(directory))
-        machine.unclaimed()
-        stack.enter_context(machine.bridge())
-        cluster = NodeCluster(directory)
-        try:
-            cluster.start()
-            yield cluster
-        finally:
-            cluster.stop()
-            machine.sweep(directory, before)

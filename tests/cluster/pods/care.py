@@ -6,9 +6,9 @@ from typing import Any
 import yaml
 from hpctl.layout import ROOT
 
-from tests.cluster.controlplane import eventually
+from tests.cluster.client import eventually
 from tests.cluster.node.node import ready
-from tests.cluster.node.platform import NAMES, Platform
+from tests.cluster.pods.platform import NAMES, Platform
 
 LAPTOP = ROOT / "k8s/samples/laptop.yaml"
 NAME = yaml.safe_load(LAPTOP.read_text())["metadata"]["name"]
@@ -72,6 +72,11 @@ class Care(Platform):
         self.cluster.kubectl("delete", "pod", *doomed, "--namespace", self.namespace, "--wait=false")
         for name, pods in before.items():
             eventually(lambda name=name, pods=pods: self._others(name, set(pods)), f"another {name}", within, every=0.5)
+
+    def lose_operator(self) -> None:
+        """Its pod is killed at once and forgotten; the Deployment makes another one."""
+        words = ("--all-namespaces", "--selector=app.kubernetes.io/name=healthcare-operator")
+        self.cluster.kubectl("delete", "pod", *words, "--grace-period=0", "--force")
 
     def _others(self, name: str, before: set[str]) -> bool:
         now = self.pods(name)

@@ -1,4 +1,4 @@
-"""A node with the project's images, and platforms on it. Root, or the tests say why they cannot run, and fail."""
+"""A node with the project's images, and platforms on it. Where there can be none, one line says why."""
 
 import os
 import time
@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 from hpctl.layout import ROOT
 
-from tests.cluster import charts
-from tests.cluster.node import images
+from tests.cluster.helm import Helm
+from tests.cluster.node.choice import a_node, chosen
 from tests.cluster.node.machine import NoNode
-from tests.cluster.node.node import NodeCluster, node_cluster
-from tests.cluster.node.platform import Platform, bring_up
-from tests.cluster.pods.care import NAME, Care
+from tests.cluster.node.node import Node
+from tests.cluster.pods.care import LAPTOP, NAME, Care
+from tests.cluster.pods.platform import Platform, bring_up
 
 HERE = Path(__file__).parent
 Took = Callable[[str], None]
 MINUTES = 30  # the first test of a fresh machine builds Kubernetes and every image
+OPERATOR = "healthcare-operator"
 MEASURED = pytest.StashKey[list[str]]()
 
 
@@ -53,35 +54,31 @@ def took(request: pytest.FixtureRequest) -> Took:
 
 
 @pytest.fixture(scope="session")
-def node(took: Took, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
-    archive = tmp_path_factory.mktemp("images") / "images.tar"
+def node(took: Took) -> Iterator[Node]:
     try:
-        with node_cluster() as cluster:
-            took("node up")
-            images.archive(archive)
-            took("images built")
-            cluster.load(archive)
-            took("images loaded")
-            archive.unlink()
+        with a_node() as cluster:
+            took(f"{chosen()} node up")
+            cluster.provide()
+            took("images on it")
             yield cluster
     except NoNode as reason:
-        pytest.fail(f"{reason} (SKIP_CLUSTER=1 leaves these tests out)", pytrace=False)
+        pytest.exit(f"{reason} (SKIP_CLUSTER=1 leaves these tests out)", returncode=1)
 
 
 @pytest.fixture(scope="module")
-def platform(node: NodeCluster) -> Platform:
+def platform(node: Node) -> Platform:
     """By the charts alone. It goes with its node."""
     return bring_up(node, node.namespace("care"))
 
 
 @pytest.fixture(scope="module")
-def care(node: NodeCluster) -> Iterator[Care]:
-    """The laptop sample, Ready, with nothing installed beforehand but the operator's chart."""
-    system = node.namespace("operator")
-    node.apply(*charts.render("healthcare-operator", system), namespace=system)
-    node.kubectl("rollout", "status", "deployment/healthcare-operator", "-n", system, "--timeout=180s", timeout=200)
-    namespace = node.namespace("laptop")
-    node.kubectl("apply", "--namespace", namespace, "--filename", str(ROOT / "k8s/samples/laptop.yaml"))
+def care(node: Node) -> Iterator[Care]:
+    """The laptop sample, Ready: applied as the operator's notes say, with nothing there beforehand but its chart."""
+    system, namespace = node.namespace("operator"), node.namespace("laptop")
+    helm = Helm(node, system, home=namespace)
+    helm.install(OPERATOR, OPERATOR)
+    assert f"kubectl apply -f {LAPTOP.relative_to(ROOT)}" in helm.follow(OPERATOR)
+    helm.test(OPERATOR)
     platform = Care(node, namespace, prefix=f"{NAME}-")
     platform.holds("Ready", 600)
     yield platform

@@ -7,7 +7,7 @@ from types import TracebackType
 
 import httpx2 as httpx
 
-from tests.cluster.node.platform import Platform
+from tests.cluster.pods.platform import Platform
 
 THREADS = 10
 READS = ("/api/patients?size=5", "/api/appointments?size=5", "/api/analytics/summary")
@@ -39,7 +39,7 @@ class Load:
     def _run(self, client: httpx.Client) -> None:
         number, due = 0, time.monotonic()
         while not self._ended.wait(max(0.0, due - time.monotonic())):
-            due += self.pace
+            due = max(due + self.pace, time.monotonic())  # what a slow answer has cost is not made up for by a burst
             number += 1
             self._ask(client, READS[number % len(READS)])
 

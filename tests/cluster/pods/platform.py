@@ -9,11 +9,13 @@ import httpx2 as httpx
 from hpctl.layout import SERVICES
 from hpctl.walkthrough import walk
 
-from tests.cluster import charts
-from tests.cluster.node.node import NodeCluster
+from tests.cluster.helm import Helm
+from tests.cluster.node.node import Node
 
 NAMES = [service.name for service in SERVICES]
 SERVERS = ("kafka", "postgres", "redis")
+MONITORING = "monitoring"
+RELEASES = (*SERVERS, MONITORING, *NAMES)
 
 
 @dataclass
@@ -23,21 +25,9 @@ class Platform:
     `prefix` stands before the names of its objects: nothing by the charts alone, `<platform>-` by the operator.
     """
 
-    cluster: NodeCluster
+    cluster: Node
     namespace: str
     prefix: str = ""
-
-    def install(self, *names: str, **more: Any) -> None:
-        """Apply the charts of these services, strict, and wait until each is rolled out."""
-        for name in names:
-            self.offer(name, **more)
-        for name in names:
-            self.rolled_out(f"deployment/{name}")
-
-    def offer(self, name: str, **more: Any) -> None:
-        """Apply a service's chart, strict, and leave it to the cluster."""
-        values = _settings(name) | more
-        self.cluster.apply(*charts.render(name, self.namespace, values), namespace=self.namespace)
 
     def rolled_out(self, workload: str, within: int = 240) -> None:
         """The workload's newest pods serve, and the older ones are gone from its count."""
@@ -46,9 +36,7 @@ class Platform:
 
     @property
     def gateway(self) -> str:
-        service = self.cluster.get("service", f"{self.prefix}api-gateway", self.namespace)
-        assert service, "the gateway has no Service"
-        return f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
+        return self.cluster.door(f"{self.prefix}api-gateway", self.namespace)
 
     def walk(self, within: float = 60) -> None:
         """The walkthrough, through the gateway; what is still coming up may refuse until the deadline."""
@@ -75,19 +63,22 @@ class Platform:
         return {pod["metadata"]["uid"]: pod for pod in found}
 
 
-def bring_up(cluster: NodeCluster, namespace: str) -> Platform:
-    """The built-in servers and then the services, all by their charts, on generated credentials."""
+def bring_up(cluster: Node, namespace: str) -> Platform:
+    """The built-in servers and then the services, all by `helm install`, on generated credentials."""
     databases = [name.removesuffix("-service") for name in NAMES if name != "api-gateway"]
     logins = [_secret(f"{name}-service-db", _login(name)) for name in databases]
     superuser = _secret("postgres-superuser", {"password": secrets.token_hex(16)})
     tokens = _secret("tokens", {"jwt-secret": secrets.token_hex(32)})
     cluster.apply(*logins, superuser, tokens, namespace=namespace)
-    platform = Platform(cluster, namespace)
-    for chart in SERVERS:
-        cluster.apply(*charts.render(chart, namespace), namespace=namespace)
+    platform, helm = Platform(cluster, namespace), Helm(cluster, namespace)
+    for chart in (*SERVERS, MONITORING):
+        helm.install(chart, chart)
     for chart in SERVERS:
         platform.rolled_out(f"statefulset/{chart}")
-    platform.install(*NAMES)
+    for name in NAMES:
+        helm.install(name, name, _settings(name))
+    for name in NAMES:
+        platform.rolled_out(f"deployment/{name}")
     return platform
 
 
