@@ -42,10 +42,10 @@ test: install ## every test that needs no root and no Docker (PYTEST='-k name' n
 test-compose: install ## images and docker-compose.yml on a private engine (root on Debian; installs docker.io with apt)
 	@$(RUN) pytest tests/compose $(PYTEST)
 
-standins: install ## compile what stand-ins for images are made of (Go, Rust), minutes once; test-compose does it where it is missing
-	@$(RUN) nice -n 19 python -m tests.engine.programs
+standins: install ## compile what stand-ins for images and the tests' node are made of (Go, Rust), minutes once; the tests do it where it is missing
+	@$(RUN) nice -n 19 python -m tests.engine.programs && $(RUN) nice -n 19 python -m tests.cluster.build
 
-test-cluster: install ## real pods on a node of its own: walkthrough, lost pods, restarts and upgrades under load (root; SKIP_CLUSTER=1)
+test-cluster: install ## real pods: walkthrough, lost pods, restarts, upgrades (CLUSTER_NODE=kind, or own, as root; SKIP_CLUSTER=1)
 	@$(RUN) pytest tests/cluster/pods $(PYTEST)
 
 cluster-up: install ## a cluster to try things on: kind and the three operators where Docker and kind are, else a node of its own (root)

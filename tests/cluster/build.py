@@ -133,4 +133,5 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    print(kubernetes())
+    for program in (kubernetes, coredns, helm):
+        print(program())
