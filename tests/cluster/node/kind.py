@@ -1,4 +1,8 @@
-"""Kubernetes in Docker as the node: where Docker, kind, kubectl and helm are, as on a user's machine."""
+"""Kubernetes in Docker as the node: where Docker, kind, kubectl and helm are, as on a user's machine.
+
+Only the workflow's job `cluster-on-kind` runs the pods' tests on it. Where kind's node image cannot be pulled, what is
+said to kind is tested alone (`test_choice.py`).
+"""
 
 import contextlib
 import secrets
