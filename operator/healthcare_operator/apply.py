@@ -7,15 +7,27 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from healthcare_operator.api import Api, ApiError, NotServed
+from healthcare_operator.api import Api
 from healthcare_operator.metrics import APPLIES, CONFLICTS, CORRECTED, PRUNED
 from healthcare_operator.plan import Applied, Apply, Plan, digest, project
-from healthcare_operator.platform import Manifest, Ref
+from healthcare_operator.platform import PLATFORM, Manifest, Ref
+from healthcare_operator.refusals import ApiError, NotServed
 
 TAKEN_BACK = 3
 WITHIN_SECONDS = 60.0
 
 _PART = re.compile(r"\.([^.\[]+)|\[([^\]]+)\]")
+
+
+class Foreign(Exception):
+    """An object of this name is there and is not the platform's: it is left alone."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        label = f"{PLATFORM}={manifest['metadata']['labels'][PLATFORM]}"
+        super().__init__(
+            f"{Ref.of(manifest)} is there already and is not the platform's:"
+            f" delete it, or hand it over by the label {label}"
+        )
 
 
 @dataclass
@@ -71,8 +83,8 @@ async def carry_out(api: Api, plan: Plan, memory: Memory) -> Outcome:
             CONFLICTS.labels(ref.kind).inc()
             continue
         try:
-            live, held = await _apply(api, step.manifest)
-        except NotServed as error:
+            live, held = await _apply(api, step)
+        except (NotServed, Foreign) as error:
             outcome.errors.append(str(error))
         except ApiError as error:
             if error.concerns_all:
@@ -94,13 +106,20 @@ async def carry_out(api: Api, plan: Plan, memory: Memory) -> Outcome:
     return outcome
 
 
-async def _apply(api: Api, manifest: Manifest) -> tuple[Manifest, list[str]]:
-    """The object as it is now, and the fields that were left to managers who apply them."""
+async def _apply(api: Api, step: Apply) -> tuple[Manifest, list[str]]:
+    """The object as it is now, and the fields that were left to managers who apply them.
+
+    Raises:
+        Foreign: it was not there as the platform's, and yet somebody holds its fields.
+    """
+    manifest = step.manifest
     try:
         return await api.apply(manifest, force=False), []
     except ApiError as error:
         if error.status != 409 or not error.causes:
             raise
+        if step.reason == "create":
+            raise Foreign(manifest) from None
         held = [each["field"] for each in error.causes if _applies(each)]
     # What was changed by an update is taken back; what somebody else applies is theirs.
     return await api.apply(without(manifest, held), force=True), held

@@ -6,8 +6,9 @@ volumes' owner, if any, is the platform itself (https://kubernetes.io/docs/conce
 
 from collections.abc import Iterable
 
-from healthcare_operator.api import Api, ApiError
+from healthcare_operator.api import Api
 from healthcare_operator.platform import Manifest, Platform
+from healthcare_operator.refusals import ApiError
 
 CLAIM = ("v1", "PersistentVolumeClaim")
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import structlog
 
-from healthcare_operator.api import Api, ApiError
+from healthcare_operator.api import Api
 from healthcare_operator.metrics import LEADER
 from healthcare_operator.platform import MANAGER, Manifest, Ref
+from healthcare_operator.refusals import ApiError
 
 log = structlog.get_logger()
 

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Iterable
 
 from healthcare_operator import validation
-from healthcare_operator.api import Api, NotServed
+from healthcare_operator.api import Api
 from healthcare_operator.claims import CLAIM
 from healthcare_operator.platform import PLATFORM, Manifest, Platform, Ref
+from healthcare_operator.refusals import NotServed
 
 Kind = tuple[str, str]
 """API version and kind."""

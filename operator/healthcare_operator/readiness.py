@@ -21,6 +21,8 @@ def _deployment(manifest: Manifest) -> Verdict:
     if status.get("observedGeneration", 0) < manifest["metadata"].get("generation", 1):
         return False, "its change is not seen yet"
     for each in status.get("conditions", []):
+        if each["type"] == "ReplicaFailure" and each["status"] == "True":  # a quota, a limit, an admission policy
+            return False, f"its pods are refused: {each.get('message', each.get('reason', ''))}"
         if each["type"] == "Progressing" and each.get("reason") == "ProgressDeadlineExceeded":
             return False, "its new pods do not become ready"
     wanted = spec.get("replicas", 1)

@@ -2,56 +2,20 @@
 the status does."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from healthcare_operator.plan import Plan
-from healthcare_operator.platform import Manifest, Platform, Ref
+from healthcare_operator.conditions import Seen, verdicts
+from healthcare_operator.platform import Manifest, Ref
 from healthcare_operator.readiness import ready
 from healthcare_operator.service_values import PORTS
-from healthcare_operator.spec import SERVICES
-from healthcare_operator.upgrade import Attempt
-
-INSTALL = {
-    "kafka.strimzi.io": "helm install strimzi oci://quay.io/strimzi-helm/strimzi-kafka-operator --version 1.2.0",
-    "postgresql.cnpg.io": "helm install cnpg cloudnative-pg --repo https://cloudnative-pg.github.io/charts",
-    "monitoring.coreos.com": (
-        "helm install monitoring kube-prometheus-stack --repo https://prometheus-community.github.io/helm-charts"
-    ),
-    "gateway.networking.k8s.io": (
-        "kubectl apply --server-side -f "
-        "https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.6.1/standard-install.yaml"
-    ),
-}
-_GROUPS = {
-    "KafkaReady": ("kafka",),
-    "DatabaseReady": ("postgres",),
-    "RedisReady": ("redis",),
-    "ServicesReady": SERVICES,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What one pass saw: everything that a status is made of."""
-
-    platform: Platform
-    wanted: Mapping[str, Sequence[Manifest]] = field(default_factory=dict)
-    observed: Mapping[Ref, Manifest] = field(default_factory=dict)
-    plan: Plan = field(default_factory=Plan)
-    attempt: Attempt = Attempt({}, {}, 0, {})  # noqa: RUF009 - frozen
-    errors: Sequence[str] = ()
-    conflicts: Sequence[str] = ()
-    inventory: Sequence[Ref] = ()
-    fault: str | None = None
 
 
 def components(seen: Seen) -> list[dict[str, Any]]:
     """Each component with its readiness: `{name, ready, message}`."""
     found = []
     for name, manifests in seen.wanted.items():
-        verdicts = [(each, *ready(seen.observed.get(Ref.of(each)))) for each in manifests if _counts(seen, each)]
-        bad = [f"{each['kind']}/{each['metadata']['name']} {why}" for each, good, why in verdicts if not good]
+        judged = [(each, *ready(seen.observed.get(Ref.of(each)))) for each in manifests if _counts(seen, each)]
+        bad = [f"{each['kind']}/{each['metadata']['name']} {why}" for each, good, why in judged if not good]
         found.append({"name": name, "ready": not bad, **({"message": bad[0][:300]} if bad else {})})
     return found
 
@@ -68,7 +32,7 @@ def status(seen: Seen, before: Mapping[str, Any], now: str) -> dict[str, Any]:
     if seen.fault is not None or platform.spec.suspend:
         parts = list(before.get("components", []))
     held = {each["type"]: each for each in before.get("conditions", [])}
-    told = _conditions(seen, parts)
+    told = verdicts(seen, parts)
     conditions = [_condition(held, *each, platform.generation, now) for each in told]
     verdict = next(each for each in conditions if each["type"] == "Ready")
     good = sum(each["ready"] for each in parts)
@@ -114,85 +78,6 @@ def _history(seen: Seen, before: Mapping[str, Any], now: str) -> list[dict[str, 
     elif seen.attempt.good and seen.attempt.good != (held.get("lastSuccessfulImages") or {}):
         past.append({"at": now, "event": "Succeeded", "tag": seen.platform.spec.images.tag})
     return past[-10:]
-
-
-_Told = tuple[str, bool, str, str]
-
-
-def _conditions(seen: Seen, parts: Sequence[Mapping[str, Any]]) -> list[_Told]:
-    if seen.fault is not None:
-        return [("Stalled", True, "InvalidSpec", seen.fault), ("Ready", False, "Stalled", seen.fault)]
-    if seen.platform.spec.suspend:
-        said = "nothing is changed until spec.suspend is false again"
-        return [
-            ("Suspended", True, "Suspended", said),
-            ("Ready", all(each["ready"] for each in parts), "Suspended", said),
-        ]
-    by_name = {each["name"]: each for each in parts}
-    told: list[_Told] = [_dependencies(seen)]
-    for kind, names in _GROUPS.items():
-        present = [by_name[name] for name in names if name in by_name]
-        bad = [each for each in present if not each["ready"]]
-        words = bad[0].get("message", "") if bad else "ready" if present else "not ours to run"
-        told.append((kind, not bad, "NotReady" if bad else "Ready" if present else "External", words))
-    monitoring = by_name.get("monitoring")
-    bad_monitoring = monitoring is not None and not monitoring["ready"]
-    told.append(
-        ("MonitoringReady", not bad_monitoring, *_words(bad_monitoring, (monitoring or {}).get("message", "disabled")))
-    )
-    told.append(_drifted(seen))
-    told.append(_degraded(seen))
-    missing = _essential(seen)
-    waiting = [each for each in parts if not each["ready"] and each["name"] != "monitoring"]
-    is_ready = not (waiting or missing or seen.errors)
-    said = (
-        seen.errors[0]
-        if seen.errors
-        else missing or (waiting[0].get("message", "") if waiting else "everything is ready")
-    )
-    told.append(("Progressing", not is_ready, "Waiting" if waiting else "Done", said))
-    told.append(("Ready", is_ready and not seen.attempt.failed, "Ready" if is_ready else "NotReady", said))
-    return told
-
-
-def _words(bad: bool, message: str) -> tuple[str, str]:
-    return ("NotReady", message) if bad else ("Ready", "ready")
-
-
-def _essential(seen: Seen) -> str:
-    for api_version, kind in seen.plan.missing:
-        if api_version.partition("/")[0] in ("kafka.strimzi.io", "postgresql.cnpg.io"):
-            return f"{kind} is not installed"
-    return ""
-
-
-def _dependencies(seen: Seen) -> _Told:
-    if not seen.plan.missing:
-        return "DependenciesReady", True, "Installed", "every definition that the platform needs is served"
-    groups = sorted({api_version.partition("/")[0] for api_version, _ in seen.plan.missing})
-    kinds = ", ".join(sorted({kind for _, kind in seen.plan.missing}))
-    commands = "; ".join(INSTALL.get(group, f"install {group}") for group in groups)
-    return "DependenciesReady", False, "CRDMissing", f"no definition of {kinds}. Install it: {commands}"
-
-
-def _drifted(seen: Seen) -> _Told:
-    if seen.conflicts:
-        return "Drifted", True, "FieldConflict", f"another manager holds {seen.conflicts[0]}"
-    if seen.plan.drifted and not seen.platform.spec.drift_correction:
-        return "Drifted", True, "NotCorrected", f"{seen.plan.drifted[0]} was changed, and driftCorrection is false"
-    return "Drifted", False, "AsWanted", "everything is as the spec says"
-
-
-def _degraded(seen: Seen) -> _Told:
-    if seen.attempt.failed:
-        why = f" ({seen.attempt.cause})" if seen.attempt.cause else ""
-        first, *others = sorted(seen.attempt.new) or ["the new images"]
-        named = f"{first} and {len(others)} more" if others else first
-        told = f"{named} did not become ready in time{why}; the last good images run"
-        return "Degraded", True, "UpgradeFailed", told
-    if seen.errors:
-        return "Degraded", True, "ApplyFailed", seen.errors[0]
-    return "Degraded", False, "Healthy", "nothing failed"
 
 
 def _condition(

@@ -69,6 +69,8 @@ def _external(spec: Spec) -> Iterator[str]:
     if spec.exposure.mode == "gateway-api" and not spec.exposure.gateways:
         yield "exposure.mode gateway-api needs gateways."
     if spec.postgres.mode == "external":
+        if len(set(spec.postgres.secrets.values())) < len(spec.postgres.secrets):
+            yield "postgres.secrets has one Secret for two services: each needs a database of its own."
         for service in WITH_DATABASE:
             if spec.services.get(service).enabled and service not in spec.postgres.secrets:
                 yield f"postgres.secrets has no entry for {service}, which is enabled."

@@ -8,13 +8,14 @@ import pytest
 import yaml
 from healthcare_operator import crd, plan, secrets, validation
 from healthcare_operator.apply import without
+from healthcare_operator.conditions import Seen
 from healthcare_operator.helm import ChartError, Charts
 from healthcare_operator.plan import Applied, digest, project
 from healthcare_operator.platform import Platform, Ref
 from healthcare_operator.render import components
 from healthcare_operator.settings import Settings
 from healthcare_operator.spec import SERVICES, Spec
-from healthcare_operator.status import Seen, status
+from healthcare_operator.status import status
 from healthcare_operator.upgrade import Attempt, attempt, settled
 from healthcare_operator.workqueue import WorkQueue
 from hpctl.layout import ROOT

@@ -83,6 +83,11 @@ EXCLUSIVE: list[Refused] = [
         {"postgres": {**POSTGRES, "tls": "verify-full", "caSecret": "ca"}},
     ),
     (
+        {"postgres": {**POSTGRES, "secrets": {"auth-service": "db", "billing-service": "db"}}},
+        "postgres.secrets has one Secret for two services: each needs a database of its own",
+        {"postgres": {**POSTGRES, "secrets": {"auth-service": "db", "billing-service": "db-2"}}},
+    ),
+    (
         {"postgres": {**POSTGRES, "secrets": {"api-gateway": "db"}}},
         "postgres.secrets has a key that is no service",
         {"postgres": {**POSTGRES, "secrets": {"billing-service": "db"}}},

@@ -30,6 +30,10 @@ class Postgres(Part):
         rule("self.mode == 'external' || self.tls == 'disable'", "postgres.tls needs postgres.mode external"),
         rule("self.tls == 'verify-full' || !has(self.caSecret)", "postgres.caSecret needs tls verify-full"),
         rule(f"self.secrets.all(key, key in {_WITH_DATABASE})", "postgres.secrets has a key that is no service"),
+        rule(
+            "self.secrets.all(one, !self.secrets.exists(two, one != two && self.secrets[one] == self.secrets[two]))",
+            "postgres.secrets has one Secret for two services: each needs a database of its own",
+        ),
         rule("int(self.version.split('.')[0]) >= 15", "postgres.version has to be 15 or newer"),
         rule("self.mode == oldSelf.mode", "postgres.mode cannot be changed: the data would stay behind"),
         rule(
