@@ -80,11 +80,6 @@ class Exchange:
         return self._gateway.patience(self.route)
 
     @property
-    def method_name(self) -> str:
-        """The method as text."""
-        return self.method.decode()
-
-    @property
     def address(self) -> str:
         """The client's address."""
         return self.client.address(self.fields)
