@@ -37,10 +37,7 @@ def _build_kafka_exporter(target: Path) -> None:
     install_libraries(
         {"libcurl": "libcurl4-openssl-dev", "openssl": "libssl-dev", "libsasl2": "libsasl2-dev", "zlib": "zlib1g-dev"}
     )
-    cargo = shutil.which("cargo") or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
-    if cargo is None:
-        raise build.BuildError("klag-exporter is made of Rust: install cargo")
-    command = ["nice", cargo, "install", "--locked", "--quiet", f"klag-exporter@{KAFKA_EXPORTER}"]
+    command = ["nice", _cargo(), "install", "--locked", "--quiet", f"klag-exporter@{KAFKA_EXPORTER}"]
     done = subprocess.run(
         [*command, "--root", target.parent, "--target-dir", target.parent / "objects"],
         capture_output=True,
@@ -51,6 +48,17 @@ def _build_kafka_exporter(target: Path) -> None:
     if done.returncode:
         raise build.BuildError(f"cargo install klag-exporter failed:\n{done.stderr[-2000:]}")
     (target.parent / "bin" / target.name).rename(target)
+
+
+def _cargo() -> str:
+    """rustup's where that is; else Debian's for browsers, since its other one is too old."""
+    homes = str(Path.home() / ".cargo" / "bin")
+    if shutil.which("cargo", path=homes) is None:
+        install({"cargo": "cargo-web"})
+    found = shutil.which("cargo", path=homes) or shutil.which("cargo")
+    if found is None:
+        raise build.BuildError("klag-exporter is made of Rust: install cargo")
+    return found
 
 
 if __name__ == "__main__":
