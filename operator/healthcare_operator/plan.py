@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from healthcare_operator.platform import COMPONENT, Manifest, Ref
+from healthcare_operator.platform import Manifest, Ref
 from healthcare_operator.readiness import ready
-from healthcare_operator.render import CREDENTIALS, holds_data
+from healthcare_operator.render import DATA
 from healthcare_operator.spec import SERVICES
 from healthcare_operator.values import INFRASTRUCTURE
 
@@ -124,13 +124,7 @@ def _superfluous(
     wanted: Mapping[str, Sequence[Manifest]], observed: Mapping[Ref, Manifest], inventory: Sequence[Ref]
 ) -> list[Ref]:
     keep = {Ref.of(each) for manifests in wanted.values() for each in manifests}
-    gone = ((ref, observed[ref]) for ref in inventory if ref not in keep and ref in observed)
-    return [ref for ref, live in gone if not holds_data(ref.kind, _component(live))]
-
-
-def _component(live: Manifest) -> str:
-    """Of an object without the label nothing is known, so it may well hold data."""
-    return str(live["metadata"].get("labels", {}).get(COMPONENT, CREDENTIALS))
+    return [ref for ref in inventory if ref not in keep and ref in observed and ref.kind not in DATA]
 
 
 def digest(value: Any) -> str:

@@ -15,7 +15,7 @@ CREDENTIALS = "secrets"
 
 
 def holds_data(kind: str, component: str) -> bool:
-    """Whether an object of this kind and component outlives its platform, and its component."""
+    """Whether an object outlives its platform. No Secret is deleted before: the operator may not, whoever made it."""
     return kind in DATA and (kind != "Secret" or component == CREDENTIALS)
 
 
