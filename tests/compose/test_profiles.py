@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ import httpx2 as httpx
 import pytest
 from chassis.testing import eventually
 from healthcare_contracts import topics
-from hpctl.layout import SERVICES
+from hpctl.layout import ROOT, SERVICES
 from hpctl.walkthrough import walk
 
 from tests.compose.cloud import TOPIC, Cloud, cloud
@@ -38,6 +39,7 @@ async def test_the_profiles_come_up_whole_and_show_what_happens(compose: Compose
         compose.set(name, value)
     for name in ("PATIENT_DB_PASSWORD", "POSTGRES_PASSWORD"):
         compose.set(name, f"{name[0]}{ODD}")
+    compose.set("PROMETHEUS_CONFIG_LOCAL", str(_impatient(compose.env.parent / "prometheus.yml")))
     _comes_up(compose, "monitoring", measured)
     walk(compose.layout())
     await _everything_is_scraped(compose)
@@ -49,6 +51,13 @@ async def test_the_profiles_come_up_whole_and_show_what_happens(compose: Compose
     _comes_up(compose, "localstack", measured)
     async with cloud(compose.port("LOCALSTACK_PORT")) as there:
         await _events_arrive(compose, there)
+
+
+def _impatient(path: Path) -> Path:
+    """The repository's configuration of Prometheus, but for its seconds between two scrapes."""
+    text = (ROOT / "monitoring" / "prometheus.yml").read_text()
+    path.write_text(text.replace("scrape_interval: 15s", "scrape_interval: 2s"))
+    return path
 
 
 def _comes_up(compose: Compose, profile: str, measured: dict[str, str]) -> None:
@@ -83,7 +92,7 @@ async def _everything_is_scraped(compose: Compose) -> None:
         assert set(asked(compose, "pg_static", "server")) == named
         return True
 
-    await eventually(up, within=60, every=1)
+    await eventually(up, within=180, every=1)
 
 
 async def _groups_are_seen(compose: Compose) -> None:
@@ -96,7 +105,7 @@ async def _groups_are_seen(compose: Compose) -> None:
         assert asked(compose, "kafka_lag_exporter_up", "job") == {"kafka": "1"}
         return True
 
-    await eventually(seen, within=60, every=1)
+    await eventually(seen, within=180, every=1)
 
 
 def _create(compose: Compose, trace: str) -> str:
@@ -127,7 +136,7 @@ async def _a_trace_is_read(compose: Compose) -> None:
         } <= spans, spans  # fmt: skip
         return True
 
-    await eventually(complete, within=30, every=0.5)
+    await eventually(complete, within=90, every=0.5)
     assert {service.name for service in SERVICES} <= set(httpx.get(f"{jaeger}/services").json()["data"])
 
 
