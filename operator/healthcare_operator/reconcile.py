@@ -14,6 +14,7 @@ from healthcare_operator.apply import Memory, carry_out
 from healthcare_operator.claims import CLAIM, own
 from healthcare_operator.conditions import Seen
 from healthcare_operator.crd import KIND
+from healthcare_operator.credentials import stamped
 from healthcare_operator.diagnosis import cause
 from healthcare_operator.helm import ChartError, Charts
 from healthcare_operator.plan import digest, plan
@@ -149,7 +150,7 @@ class Reconciler:
             self._rendered[key] = (of, rendered)
         memory.secrets |= await observe.own_secrets(self._api, platform)
         made = secrets.manifests(platform, memory.secrets)
-        return {CREDENTIALS: made, **self._rendered[key][1]}
+        return {CREDENTIALS: made, **stamped(self._rendered[key][1], made)}
 
 
 def _all(wanted: Wanted) -> Iterable[Manifest]:

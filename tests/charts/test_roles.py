@@ -31,10 +31,11 @@ def sidecar(tmp_path: Path, secrets: Path, postgres: Any) -> Iterator[subprocess
     """The script, with the mounted folders where this test has them."""
     script = next(each["data"]["roles.sh"] for each in of(render("postgres"), "ConfigMap"))
     script = script.replace("/tmp/", f"{tmp_path}/").replace("/etc/healthcare", str(secrets))
+    script = script.replace("/var/run/postgresql", "127.0.0.1")  # this server knows nobody by the user
     _write(tmp_path / "late", {"psql": LATE.format(seen=tmp_path / "seen", psql=postgres.programs / "psql")})
     (tmp_path / "late" / "psql").chmod(0o755)
     path = f"{tmp_path / 'late'}:{os.environ['PATH']}"
-    environ = {"PATH": path, "PGPORT": str(postgres.port)}
+    environ = {"PATH": path, "PGPORT": str(postgres.port), "PGPASSWORD": postgres.password}
     with (tmp_path / "log").open("w") as log:
         running = subprocess.Popen(["sh", "-c", script], env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         yield running

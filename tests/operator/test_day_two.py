@@ -75,9 +75,12 @@ def test_a_deleted_secret_comes_back_with_the_same_password(platforms: Platforms
     platforms.apply()
     platforms.ready()
     before = platforms.there("secret", "care-billing-service-db")
+    generation = platforms.there("deployment", "care-billing-service")["metadata"]["generation"]
     platforms.kubectl("delete", "secret", "care-billing-service-db")
     after = eventually(lambda: platforms.get("secret", "care-billing-service-db"), "the Secret", 15)
     assert after["data"] == before["data"]
+    platforms.ready()
+    assert platforms.there("deployment", "care-billing-service")["metadata"]["generation"] == generation
 
 
 def test_no_pass_without_a_change_writes_anything(platforms: Platforms, operator: Operator) -> None:

@@ -1,5 +1,7 @@
 """The operator absent: nothing waits for it, and nothing is forgotten."""
 
+import pytest
+
 from tests.cluster.controlplane import eventually
 from tests.operator.platforms import Platforms
 from tests.operator.process import Operator
@@ -17,6 +19,34 @@ def test_what_changed_while_nobody_looked_is_put_back(platforms: Platforms, oper
     platforms.ready()
     assert platforms.there("deployment", "care-api-gateway")["spec"]["replicas"] == 1
     assert platforms.get("service", "care-auth-service")
+
+
+@pytest.mark.contract("C04")
+def test_credentials_lost_while_nobody_looked_are_made_anew_and_who_uses_them_starts_again(
+    platforms: Platforms, operator: Operator
+) -> None:
+    platforms.apply()
+    platforms.ready()
+    templates = ("deployment/care-billing-service", "statefulset/care-postgres", "deployment/care-patient-service")
+    before = {each: _template(platforms, each) for each in templates}
+    operator.kill()
+    lost = "care-billing-service-db"
+    password = platforms.there("secret", lost)["data"]["password"]
+    platforms.kubectl("delete", "secret", lost)
+    operator.start()
+    eventually(lambda: platforms.get("secret", lost), "the Secret", 30)
+    assert platforms.there("secret", lost)["data"]["password"] != password
+    *users, other = templates
+    for each in users:
+        eventually(lambda each=each: _template(platforms, each) != before[each], f"other pods of {each}", 30)
+    platforms.ready()
+    assert _template(platforms, other) == before[other]
+
+
+def _template(platforms: Platforms, workload: str) -> dict[str, str]:
+    kind, _, name = workload.partition("/")
+    found: dict[str, str] = platforms.there(kind, name)["spec"]["template"]["metadata"]["annotations"]
+    return found
 
 
 def test_nothing_waits_for_an_operator_that_is_gone(operator: Operator) -> None:

@@ -1,6 +1,8 @@
 """The laptop sample in real pods, as its user sees and edits it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
@@ -13,6 +15,7 @@ from tests.cluster.pods.platform import NAMES, Platform
 LAPTOP = ROOT / "k8s/samples/laptop.yaml"
 NAME = yaml.safe_load(LAPTOP.read_text())["metadata"]["name"]
 PATIENTS = "patient-service"
+OPERATORS = "--selector=app.kubernetes.io/name=healthcare-operator"
 
 
 class Care(Platform):
@@ -70,13 +73,28 @@ class Care(Platform):
         assert all(before.values()), before.keys()
         doomed = [pod["metadata"]["name"] for pods in before.values() for pod in pods.values()]
         self.cluster.kubectl("delete", "pod", *doomed, "--namespace", self.namespace, "--wait=false")
-        for name, pods in before.items():
-            eventually(lambda name=name, pods=pods: self._others(name, set(pods)), f"another {name}", within, every=0.5)
+        self.replaced({name: set(pods) for name, pods in before.items()}, within)
 
     def lose_operator(self) -> None:
         """Its pod is killed at once and forgotten; the Deployment makes another one."""
-        words = ("--all-namespaces", "--selector=app.kubernetes.io/name=healthcare-operator")
-        self.cluster.kubectl("delete", "pod", *words, "--grace-period=0", "--force")
+        self.cluster.kubectl("delete", "pod", "--all-namespaces", OPERATORS, "--grace-period=0", "--force")
+
+    @contextmanager
+    def without_operator(self) -> Iterator[None]:
+        """Nobody looks after the platform until the block ends."""
+        chosen = ("--all-namespaces", OPERATORS, "--output=jsonpath={.items[0].metadata.namespace}")
+        namespace = self.cluster.kubectl("get", "deployment", *chosen)
+        words = ("scale", "deployment", OPERATORS, "--namespace", namespace)
+        self.cluster.kubectl(*words, "--replicas=0")
+        pods = ("get", "pods", OPERATORS, "--namespace", namespace, "--output=name")
+        eventually(lambda: not self.cluster.kubectl(*pods).strip(), "end of the operator", 60, every=0.5)
+        yield
+        self.cluster.kubectl(*words, "--replicas=1")
+
+    def replaced(self, before: dict[str, set[str]], within: float = 300) -> None:
+        """Wait until other pods than these serve in each component."""
+        for name, pods in before.items():
+            eventually(lambda name=name, pods=pods: self._others(name, pods), f"another {name}", within, every=0.5)
 
     def _others(self, name: str, before: set[str]) -> bool:
         now = self.pods(name)

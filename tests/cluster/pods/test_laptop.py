@@ -25,6 +25,7 @@ LOST = [
     ("kafka", "postgres"),
     ("redis", "prometheus"),
 ]
+SECRETS = "--selector=healthcareplatform.io/component=secrets"
 AWAY_SECONDS = 60
 DEADLINE = 20
 
@@ -40,6 +41,19 @@ def test_one_resource_brings_up_a_platform_that_works(care: Care) -> None:
 def test_what_is_deleted_comes_back(care: Care, lost: tuple[str, ...]) -> None:
     care.replace(*lost)
     care.walk(within=120)
+
+
+def test_credentials_that_were_lost_are_made_anew_for_all_who_use_them(care: Care) -> None:
+    """Every Secret is deleted while no operator knows what was in it; the data stays."""
+    with care.client() as client:
+        patients = _patients(client)
+    before = {name: set(care.pods(name)) for name in ("postgres", "redis", *NAMES)}
+    with care.without_operator():
+        care.cluster.kubectl("delete", "secret", SECRETS, "--namespace", care.namespace)
+    care.replaced(before)
+    care.walk(within=120)
+    with care.client() as client:
+        assert _patients(client) > patients > 0
 
 
 def test_restarts_under_load_fail_no_request(care: Care) -> None:
