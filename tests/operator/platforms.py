@@ -85,6 +85,12 @@ class Platforms:
         assert found, f"no {kind} {name}"
         return found
 
+    def annotations(self, workload: str) -> dict[str, str]:
+        """Those of a workload's pods: when one changes, they are replaced."""
+        kind, _, name = workload.partition("/")
+        found: dict[str, str] = self.there(kind, name)["spec"]["template"]["metadata"]["annotations"]
+        return found
+
     def children(self, kinds: str = OWNED, name: str = "care") -> dict[tuple[str, str], Manifest]:
         """What belongs to a platform, by kind and name."""
         found = self.cluster.list(kinds, self.namespace, f"{LABEL}={name}")

@@ -1,5 +1,7 @@
 """What happens to a platform that runs: drift, edits, upgrades, crashes, on a real API server."""
 
+import base64
+import json
 import time
 from collections.abc import Callable
 
@@ -81,6 +83,20 @@ def test_a_deleted_secret_comes_back_with_the_same_password(platforms: Platforms
     assert after["data"] == before["data"]
     platforms.ready()
     assert platforms.there("deployment", "care-billing-service")["metadata"]["generation"] == generation
+
+
+def test_a_password_that_is_put_into_a_secret_is_taken_over(platforms: Platforms) -> None:
+    platforms.apply()
+    platforms.ready()
+    users = ("deployment/care-billing-service", "statefulset/care-postgres")
+    before = {each: platforms.annotations(each) for each in (*users, "deployment/care-patient-service")}
+    chosen = {"password": base64.b64encode(b"chosen by a person").decode()}
+    platforms.kubectl("patch", "secret", "care-billing-service-db", "--patch", json.dumps({"data": chosen}))
+    for each in users:
+        eventually(lambda each=each: platforms.annotations(each) != before[each], f"other pods of {each}", 30)
+    platforms.ready()
+    assert platforms.there("secret", "care-billing-service-db")["data"]["password"] == chosen["password"]
+    assert platforms.annotations("deployment/care-patient-service") == before["deployment/care-patient-service"]
 
 
 def test_no_pass_without_a_change_writes_anything(platforms: Platforms, operator: Operator) -> None:

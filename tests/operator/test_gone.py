@@ -28,7 +28,7 @@ def test_credentials_lost_while_nobody_looked_are_made_anew_and_who_uses_them_st
     platforms.apply()
     platforms.ready()
     templates = ("deployment/care-billing-service", "statefulset/care-postgres", "deployment/care-patient-service")
-    before = {each: _template(platforms, each) for each in templates}
+    before = {each: platforms.annotations(each) for each in templates}
     operator.kill()
     lost = "care-billing-service-db"
     password = platforms.there("secret", lost)["data"]["password"]
@@ -38,15 +38,9 @@ def test_credentials_lost_while_nobody_looked_are_made_anew_and_who_uses_them_st
     assert platforms.there("secret", lost)["data"]["password"] != password
     *users, other = templates
     for each in users:
-        eventually(lambda each=each: _template(platforms, each) != before[each], f"other pods of {each}", 30)
+        eventually(lambda each=each: platforms.annotations(each) != before[each], f"other pods of {each}", 30)
     platforms.ready()
-    assert _template(platforms, other) == before[other]
-
-
-def _template(platforms: Platforms, workload: str) -> dict[str, str]:
-    kind, _, name = workload.partition("/")
-    found: dict[str, str] = platforms.there(kind, name)["spec"]["template"]["metadata"]["annotations"]
-    return found
+    assert platforms.annotations(other) == before[other]
 
 
 def test_nothing_waits_for_an_operator_that_is_gone(operator: Operator) -> None:
