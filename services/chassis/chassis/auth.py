@@ -7,7 +7,7 @@ expires.
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,11 @@ class TokenVerifier:
         if not asymmetric and not self._secret:
             raise ConfigurationError("JWT_SECRET is empty")
         self._known: dict[bytes, tuple[float, Principal]] = {}
+        self._missed: Callable[[], None] = lambda: None
+
+    def when_missed(self, tell: Callable[[], None]) -> None:
+        """Whom to tell when a token names a key that is not there: the issuer may have a new one."""
+        self._missed = tell
 
     def trust(self, keys: Mapping[str, Key]) -> None:
         """Replaces the RS256 keys; what was remembered under the old ones is forgotten."""
@@ -101,6 +106,7 @@ class TokenVerifier:
             return self._keys[kid]
         if "" in self._keys:
             return self._keys[""]
+        self._missed()
         raise ValueError("key")
 
     def _tell(self, error: Exception) -> None:

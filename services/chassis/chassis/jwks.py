@@ -1,6 +1,7 @@
 """The issuer's public keys, fetched from where it publishes them (RFC 7517) and kept fresh."""
 
 import asyncio
+import contextlib
 import json
 import urllib.request
 from typing import Any
@@ -14,12 +15,16 @@ log = telemetry.logger(__name__)
 
 FRESH_SECONDS = 300.0
 RETRY_SECONDS = 2.0
+"""No more than one question in this time, whatever keys are named by tokens that anybody may send."""
 TIMEOUT_SECONDS = 3.0
 LARGEST = 65_536
 
 
 class Jwks:
-    """A part that gives a verifier its keys; those it has stay good while the issuer is away."""
+    """A part that gives a verifier its keys; those it has stay good while the issuer is away.
+
+    It asks every five minutes, and soon after a token has named a key that is not known.
+    """
 
     name = "jwks"
     role = None
@@ -30,9 +35,11 @@ class Jwks:
         self._verifier = verifier
         self._task: asyncio.Task[None] | None = None
         self._known = 0
+        self._missed = asyncio.Event()
 
     async def start(self) -> None:
         """Fetches in the background."""
+        self._verifier.when_missed(self._missed.set)
         self._task = asyncio.create_task(self._run(), name="jwks")
 
     async def stop(self) -> None:
@@ -47,6 +54,7 @@ class Jwks:
 
     async def _run(self) -> None:
         while True:
+            self._missed.clear()
             try:
                 keys = public_keys(await asyncio.to_thread(self._fetch))
             except Exception as error:  # whatever a stranger's set is made of: the next one may be sound
@@ -54,7 +62,10 @@ class Jwks:
             else:
                 self._verifier.trust(keys)
                 self._known = len(keys)
-            await asyncio.sleep(FRESH_SECONDS if self._known else RETRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
+            if self._known:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._missed.wait(), FRESH_SECONDS)
 
     def _fetch(self) -> Any:
         with urllib.request.urlopen(self._url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - configured by us

@@ -1,5 +1,6 @@
 """With published keys, only the issuer can sign: the others fetch its public half, and keep it while it is away."""
 
+import time
 from typing import Annotated, Any
 
 import httpx2 as httpx
@@ -7,6 +8,7 @@ import pytest
 from chassis.app import create_app
 from chassis.auth import Principal, Requires, TokenVerifier
 from chassis.issuer import TokenIssuer
+from chassis.jwks import RETRY_SECONDS
 from chassis.settings import ServiceSettings, TokenSettings
 from chassis.testing import eventually, serve, token
 from cryptography.hazmat.primitives import serialization
@@ -90,3 +92,35 @@ async def test_a_malformed_set_of_keys_is_fetched_again(monkeypatch: pytest.Monk
             return (await client.get("/mine", headers=good)).status_code == 200
 
         await eventually(accepted)
+
+
+@pytest.mark.contract("D10")
+async def test_a_key_that_is_new_is_asked_for_at_once_and_not_for_every_forged_token() -> None:
+    old, new, stranger = issuer(), issuer(), issuer()
+    published: list[Any] = [old.jwks]
+    asked: list[float] = []
+    routes = APIRouter()
+
+    @routes.get("/.well-known/jwks.json")
+    async def keys() -> Any:
+        asked.append(time.monotonic())
+        return published[-1]
+
+    async with (
+        serve(create_app(Settings.from_environ({}), routers=[routes])) as auth,
+        serve(guarded(f"{auth}/.well-known/jwks.json")) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+
+        async def accepted(signer: TokenIssuer) -> bool:
+            bearer = {"Authorization": f"Bearer {signer.issue('a@example.com', 'USER')}"}
+            return (await client.get("/mine", headers=bearer)).status_code == 200
+
+        await eventually(lambda: accepted(old))
+        published.append(new.jwks)
+        await eventually(lambda: accepted(new))
+        assert not await accepted(old)
+        began, before = time.monotonic(), len(asked)
+        for _ in range(100):
+            assert not await accepted(stranger)
+        assert len(asked) - before <= 1 + (time.monotonic() - began) / RETRY_SECONDS
