@@ -16,6 +16,7 @@ help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 install: $(filter .cache/%,$(UV)) ## create .venv from the lock
+	@[ -d .venv ] || echo "installing the packages of uv.lock into .venv"
 	@$(UV) sync --frozen --quiet --compile-bytecode
 
 up: install ## start the whole platform on this machine (PORT_OFFSET shifts every port)

@@ -7,16 +7,12 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.protocol.admin import CreateAclsRequest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from chassis.selfsigned import CERTIFICATE, KEY, certify
 from hpctl.embedded.kafka import CLUSTER_ID, Kafka, _java
 
 Manifest = dict[str, Any]
@@ -36,12 +32,13 @@ class GuardedKafka(Kafka):
     def __init__(self, directory: Path, passwords: Mapping[str, str]) -> None:
         super().__init__(directory)
         self.passwords = passwords
-        self.ca = directory / "ca.crt"
-        self._key = directory / "server.pem"
+        self.ca = directory / CERTIFICATE
+        self._keystore = directory / "server.pem"
 
     def prepare(self) -> None:
-        if not self._key.exists():
-            _certify(self._key, self.ca)
+        if not self._keystore.exists():
+            certify(self.ca.parent)
+            self._keystore.write_bytes((self.ca.parent / KEY).read_bytes() + self.ca.read_bytes())
         if not self.data.exists():
             self._format_with_users()
         super().prepare()
@@ -91,7 +88,7 @@ class GuardedKafka(Kafka):
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;"
             ),
             f"{services}.ssl.keystore.type": "PEM",
-            f"{services}.ssl.keystore.location": self._key.resolve(),
+            f"{services}.ssl.keystore.location": self._keystore.resolve(),
         }
 
     def _format_with_users(self) -> None:
@@ -119,27 +116,3 @@ async def _grant(admin: AIOKafkaAdminClient, user: str, rule: Manifest, operatio
     )
     answer = await admin._send_request(asked)
     assert not [each for each in answer.creation_responses if each[0]], (user, rule, operation, answer)
-
-
-def _certify(key_file: Path, ca_file: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kafka")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    key_file.write_bytes(private + pem)
-    ca_file.write_bytes(pem)

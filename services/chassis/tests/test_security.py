@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import ssl
 import struct
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +23,10 @@ from chassis.ids import new_id
 from chassis.kafka import KafkaProducer, ensure_topics
 from chassis.postgres import DatabaseSettings
 from chassis.security import kafka_client, tls
+from chassis.selfsigned import certify
 from chassis.settings import KafkaSettings, ServiceSettings
 from chassis.statement import Statement
 from chassis.testing import eventually
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from healthcare_contracts.topics import Topic
 from hpctl.embedded.kafka import Kafka, _java
 from hpctl.embedded.postgres import Postgres
@@ -47,25 +42,7 @@ class Settings(ServiceSettings, DatabaseSettings, KafkaSettings):
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with server.crt and server.key for 127.0.0.1, signed by itself."""
     folder = tmp_path_factory.mktemp("certificate")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "server.key").write_bytes(pem)
-    (folder / "server.key").chmod(0o600)
+    certify(folder)
     return folder
 
 
