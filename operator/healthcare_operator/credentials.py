@@ -1,7 +1,7 @@
 """Pods that start with a credential of ours are replaced when it becomes another one: a process reads its own once.
 
-That is when a Secret was deleted while no operator knew what it held. Its digest stands in the pods' template, which
-tells nothing of 256 random bits, and changes with the Secret's content alone.
+That is when a Secret was deleted while no operator knew what it held, or a person has put another password into it. Its
+digest stands in the pods' template and changes with its content alone; its salt keeps the digest from being guessed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

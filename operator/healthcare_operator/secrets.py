@@ -13,6 +13,9 @@ from healthcare_operator.service_values import WITH_DATABASE, database_of, kafka
 
 Make = Callable[[], str]
 
+SALT = "salt"
+"""In each Secret, so that a digest of it tells nothing even of a password that a person chose and put there."""
+
 
 def password() -> str:
     """256 bits as URL-safe text."""
@@ -61,7 +64,7 @@ def wanted(platform: Platform) -> dict[str, dict[str, str | Make]]:
 def manifests(platform: Platform, existing: Mapping[str, Manifest]) -> list[Manifest]:
     """The Secrets as they have to be; what was made before stays what it is."""
     return [
-        belonging(platform, CREDENTIALS, _manifest(name, keys, existing.get(name)))
+        belonging(platform, CREDENTIALS, _manifest(name, {**keys, SALT: password}, existing.get(name)))
         for name, keys in wanted(platform).items()
     ]
 
