@@ -1,5 +1,6 @@
 """A gate before the writes of one table: whoever wants to pass waits until the test opens it, or dies there."""
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,7 +16,7 @@ CLOSE = """
 """
 OPEN = "DROP TRIGGER gate ON {table}; DROP FUNCTION gate()"
 PASSING = """
-    SELECT pid, granted FROM pg_locks
+    SELECT pid, granted, clock_timestamp() - waitstart AS waited FROM pg_locks
     WHERE locktype = 'advisory' AND mode = 'ShareLock' AND objid = $1
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
@@ -27,9 +28,10 @@ class Gate:
     def __init__(self, keeper: asyncpg.Connection) -> None:
         self.keeper = keeper
 
-    async def waiting(self) -> list[int]:
-        """The backends (pid) that want to pass."""
-        return [row["pid"] for row in await self.keeper.fetch(PASSING, LOCK) if not row["granted"]]
+    async def waiting(self, under: float = math.inf) -> list[int]:
+        """The backends (pid) that want to pass, and came less than `under` seconds ago."""
+        rows = [row for row in await self.keeper.fetch(PASSING, LOCK) if not row["granted"]]
+        return [row["pid"] for row in rows if row["waited"] is None or row["waited"].total_seconds() < under]
 
     async def passed(self) -> bool:
         """Whether all who came have ended their transactions; once it is open."""

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
@@ -58,7 +59,7 @@ class Platform:
             os.kill(pid, signal.SIGKILL)
 
     @contextlib.contextmanager
-    def frozen(self, name: str) -> Any:
+    def frozen(self, name: str) -> Iterator[None]:
         """SIGSTOP, and SIGCONT at the end."""
         (pid,) = self.pids(name)
         os.kill(pid, signal.SIGSTOP)
@@ -68,17 +69,24 @@ class Platform:
             os.kill(pid, signal.SIGCONT)
 
     @contextlib.contextmanager
-    def kept_down(self, name: str) -> Any:
-        """SIGKILL, and started again only at the end: until then the supervisor, which would do it, is frozen."""
+    def unsupervised(self, *names: str) -> Iterator[list[int]]:
+        """The pids of these processes; whichever of them dies is started again only at the end: until then the
+        supervisor, which would do it, is frozen."""
         found = state.running(self.layout)
         assert found is not None
-        (pid,) = self.pids(name)
+        pids = self.pids(*names)
         os.kill(found.supervisor.pid, signal.SIGSTOP)
         try:
-            os.kill(pid, signal.SIGKILL)
-            yield
+            yield pids
         finally:
             os.kill(found.supervisor.pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def kept_down(self, name: str) -> Iterator[None]:
+        """SIGKILL, and started again only at the end."""
+        with self.unsupervised(name) as (pid,):
+            os.kill(pid, signal.SIGKILL)
+            yield
 
     async def write(self, count: int, *, must: bool = False, pause: float = 0.01) -> None:
         """Creates patients; of ten, some five are updated and one is deleted. `must`: every answer has to be a 2xx."""

@@ -4,11 +4,12 @@ import asyncio
 import os
 import re
 import signal
+from collections.abc import Iterable
 
 import pytest
 from chassis.testing import eventually
 
-from tests.chaos.gate import closed
+from tests.chaos.gate import Gate, closed
 from tests.chaos.platform import Platform
 
 CONSUMERS = {"appointment-service": 4006, "analytics-service": 4002}
@@ -48,19 +49,24 @@ async def test_consumers_killed_between_commit_and_offset(platform: Platform) ->
         closed(platform, "appointment_service", "cached_patient", "INSERT OR UPDATE") as projection,
         closed(platform, "analytics_service", "event_count", "INSERT OR UPDATE") as counters,
     ):
-        await platform.write(1, must=True)
-        for gate in (projection, counters):
-            await eventually(gate.waiting, within=30, every=0.05)
-        pids = platform.pids(*CONSUMERS)
-        with platform.kept_down("kafka"):  # a broker that is back before they die would take their offsets
-            for gate in (projection, counters):
+        gates = (projection, counters)
+        with platform.unsupervised("kafka", *CONSUMERS) as (broker, *consumers):  # a broker that is back takes offsets
+            await platform.write(1, must=True)
+            await eventually(lambda: all_just_came(gates), within=60, every=0.05)
+            os.kill(broker, signal.SIGKILL)
+            for gate in gates:
                 await gate.open()
                 await eventually(gate.passed, within=30, every=0.02)
-            for pid in pids:
+            for pid in consumers:
                 os.kill(pid, signal.SIGKILL)
     await platform.up(*CONSUMERS.values())
     await eventually(lambda: both_came_again(platform), within=120, every=0.3)
     await platform.settled(within=90)
+
+
+async def all_just_came(gates: Iterable[Gate]) -> bool:
+    """Whoever waits for long gives up (DATABASE_TIMEOUT_SECONDS), and would die without having committed."""
+    return all([await gate.waiting(under=2) for gate in gates])
 
 
 async def both_came_again(platform: Platform) -> bool:
