@@ -162,13 +162,49 @@ def test_a_dead_letter_is_inspected_replayed_and_gone(admin: Page, stack: Stack)
             time.sleep(0.05)
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 @pytest.mark.usefixtures("no_dead_letters")
-def test_a_dead_letter_is_discarded(admin: Page, stack: Stack):
-    bury(stack, str(uuid.uuid4()), "Nobody")
-    admin.goto(f"{CONSOLE}/dead-letters/appointment-service/{DEAD}")
-    admin.get_by_role("button", name="Discard for good").click()
-    expect(admin.get_by_role("status")).to_contain_text("1 discarded")
-    expect(admin.get_by_text("There are none.")).to_be_visible()
+def test_a_dead_letter_is_discarded_once_somebody_has_said_yes(contexts, state, stack: Stack, scripts):
+    person = "Nobody In Particular"
+    bury(stack, str(uuid.uuid4()), person, reason="no such ward")
+    with Watched(contexts(storage_state=state, java_script_enabled=scripts).new_page()) as page:
+        page.goto(f"{CONSOLE}/dead-letters/appointment-service/{DEAD}")
+        offset = page.locator("tbody th").inner_text().partition("/")[2]
+        page.get_by_role("button", name="Discard …").click()
+        expect(page.get_by_role("heading", name="Discard this message for good?")).to_be_visible()
+        row = page.locator("tbody tr")
+        expect(row).to_have_count(1)
+        for told in (f"partition 0, offset {offset}", "patient.updated 0/0", "no such ward"):
+            expect(row).to_contain_text(told)
+        assert DEAD in page.locator("main").inner_text()
+        assert person not in page.content() and "back@example.com" not in page.content()
+        page.get_by_role("link", name="Keep it").click()
+        expect(page.locator("tbody tr")).to_have_count(1)  # to be asked is not to agree
+        page.get_by_role("link", name=re.compile("Inspect")).click()
+        page.get_by_role("button", name="Discard up to this one …").click()
+        page.get_by_role("button", name="Discard for good").click()
+        expect(page.get_by_role("status")).to_contain_text("1 discarded")
+        expect(page.get_by_text("There are none.")).to_be_visible()
+        page.go_back()  # to the question, which is about nothing now
+        expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+
+
+@pytest.mark.usefixtures("no_dead_letters")
+def test_the_question_is_named_legible_and_fits(contexts, state, stack: Stack):
+    for _ in range(3):
+        bury(stack, str(uuid.uuid4()), "Nobody", reason=f"no such host {'very.long.name.' * 20}")
+    for scheme, width in (("light", 1360), ("light", 390), ("dark", 1360), ("dark", 390)):
+        viewport = {"width": width, "height": 844}
+        with Watched(contexts(storage_state=state, color_scheme=scheme, viewport=viewport).new_page()) as page:
+            page.goto(f"{CONSOLE}/dead-letters/appointment-service/{DEAD}/discard?count=3")
+            expect(page.get_by_role("heading", name="Discard 3 messages for good?")).to_be_visible()
+            assert page.evaluate(CONTRAST) == [], (scheme, width)
+            assert page.evaluate(UNNAMED) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            for control in (page.get_by_role("link", name="Keep them"), page.get_by_role("button", name="for good")):
+                box = control.bounding_box()
+                assert box and box["x"] >= 0 and box["x"] + box["width"] <= width and box["y"] + box["height"] <= 844
+    assert stack.hpctl("dlq", "discard", DEAD).returncode == 0
 
 
 @pytest.mark.usefixtures("no_dead_letters")

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from api_gateway.console import actions, pages, render
+from api_gateway.console import entrance, letters, pages, render
 from api_gateway.console.calls import Silent
 from api_gateway.console.fleet import Services
 from api_gateway.console.session import LOGIN, PATH, Forged, NoSession, inside
@@ -18,7 +18,7 @@ from api_gateway.console.watch import Watch
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
-ROUTERS: tuple[APIRouter, ...] = (actions.router, pages.router)
+ROUTERS: tuple[APIRouter, ...] = (entrance.router, pages.router, letters.router)
 
 
 def mount(app: FastAPI, urls: Mapping[str, str], watch: Watch) -> None:
