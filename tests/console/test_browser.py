@@ -246,7 +246,7 @@ def test_a_service_that_does_not_answer_is_down_and_holds_no_page_up(admin: Page
     with away(stack):
         began = time.monotonic()
         answer = admin.request.get(CONSOLE)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 6
         assert answer.status == 200
         admin.goto(CONSOLE)
         expect(admin.get_by_role("heading", name=re.compile("^billing-service is down$"))).to_be_visible()

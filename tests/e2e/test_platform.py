@@ -9,7 +9,7 @@ import httpx2 as httpx
 import pytest
 
 
-def eventually(check: Callable[[], Any], within: float = 15.0) -> Any:
+def eventually(check: Callable[[], Any], within: float = 30.0) -> Any:
     """The first truthy value of `check`, or a failure at the deadline."""
     deadline = time.monotonic() + within
     while not (found := check()):

@@ -36,7 +36,7 @@ def test_a_number_changed_by_hand_is_put_back(platforms: Platforms) -> None:
     platforms.apply()
     platforms.ready()
     platforms.kubectl("scale", "/".join(GATEWAY), "--replicas=3")
-    assert took(lambda: replicas(platforms) == 1, "one replica") < 3
+    assert took(lambda: replicas(platforms) == 1, "one replica") < SOONER_THAN_A_RESYNC
     platforms.ready()
 
 

@@ -225,7 +225,7 @@ class Line:
                 reply.body = await self.reader.read()
             return reply
 
-    async def closed(self, within: float = 5.0) -> bool:
+    async def closed(self, within: float = 10.0) -> bool:
         """Whether the gateway ends the connection without another byte."""
         try:
             async with asyncio.timeout(within):

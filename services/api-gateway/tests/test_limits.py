@@ -100,7 +100,7 @@ async def test_a_silent_redis_costs_a_moment_and_the_limit_holds(
         try:
             started = time.monotonic()
             assert (await burst([edge], page, 10)).count(200) == 3
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 5
         finally:
             valkey.resume()
         link = edge.app.state.parts[0]

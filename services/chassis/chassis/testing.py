@@ -156,7 +156,7 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
                 await running
 
 
-async def eventually(check: Callable[[], Found | Awaitable[Found]], within: float = 10.0, every: float = 0.02) -> Found:
+async def eventually(check: Callable[[], Found | Awaitable[Found]], within: float = 30.0, every: float = 0.02) -> Found:
     """Call `check` (plain or async) until the result is true and return it; at the deadline its last failure is raised.
 
     Only an AssertionError means "not yet"; any other exception ends the wait.
