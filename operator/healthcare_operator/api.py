@@ -43,15 +43,17 @@ class Api:
                 return None
             raise
 
-    async def list(self, api_version: str, kind: str, namespace: str | None, selector: str) -> list[Manifest]:
-        """The objects that a label selector finds, with apiVersion and kind filled in.
+    async def list(
+        self, api_version: str, kind: str, namespace: str | None, selector: str = "", *, fields: str = ""
+    ) -> list[Manifest]:
+        """The objects that selectors of labels and of fields find, with apiVersion and kind filled in.
 
         Raises:
             ApiError, NotServed.
         """
         path = await self._path(Ref(api_version, kind, namespace or "", ""))
         try:
-            found = await self._ask("list", "GET", path, labelSelector=selector)
+            found = await self._ask("list", "GET", path, labelSelector=selector, fieldSelector=fields)
         except ApiError as error:
             if error.status != 404:
                 raise

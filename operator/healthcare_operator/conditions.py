@@ -40,6 +40,7 @@ class Seen:
     errors: Sequence[str] = ()
     conflicts: Sequence[str] = ()
     inventory: Sequence[Ref] = ()
+    refused: Mapping[Ref, str] = field(default_factory=dict)
     fault: str | None = None
 
 

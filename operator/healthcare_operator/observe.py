@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from healthcare_operator import validation
+from healthcare_operator import refused, validation
 from healthcare_operator.api import Api
 from healthcare_operator.claims import CLAIM
 from healthcare_operator.platform import PLATFORM, Manifest, Platform, Ref
@@ -41,6 +41,18 @@ async def referenced(api: Api, platform: Platform) -> dict[str, Manifest]:
     names = list(validation.referenced(platform))
     found = await asyncio.gather(*(api.get(Ref("v1", "Secret", platform.namespace, name)) for name in names))
     return {name: secret for name, secret in zip(names, found, strict=True) if secret is not None}
+
+
+async def refusals(api: Api, platform: Platform, live: Iterable[Manifest]) -> dict[Ref, str]:
+    """By StatefulSet that lacks a pod, why it may not have it, as far as that is told yet."""
+    short = [each for each in live if refused.short(each)]
+
+    async def told(owner: Manifest) -> str:
+        of = f"involvedObject.uid={owner['metadata']['uid']}"
+        return refused.cause(await api.list("v1", "Event", platform.namespace, fields=of))
+
+    words = await asyncio.gather(*(told(each) for each in short))
+    return dict(zip(map(Ref.of, short), words, strict=True))
 
 
 async def pods(api: Api, platform: Platform) -> list[Manifest]:

@@ -126,6 +126,8 @@ class Reconciler:
         await own(self._api, platform, (each for ref, each in observed.items() if (ref.api_version, ref.kind) == CLAIM))
         observed |= outcome.live
         pruned = set(steps.prunes) if not outcome.errors else set()
+        live = [observed[ref] for ref in map(Ref.of, _all(wanted)) if ref in observed]
+        refused = await observe.refusals(self._api, platform, live)
         good = _run(wanted, observed) and not steps.waiting and not outcome.errors
         seen = Seen(
             platform,
@@ -136,9 +138,10 @@ class Reconciler:
             outcome.errors,
             outcome.conflicts,
             list(inventory - pruned),
+            refused,
         )
         phase = await self._report.tell(found, seen, before)
-        moving = steps.applies or steps.waiting or outcome.errors or phase in ("Installing", "Upgrading")
+        moving = steps.applies or steps.waiting or outcome.errors or refused or phase in ("Installing", "Upgrading")
         return WAITING_SECONDS if moving else self._resync
 
     async def _wanted(self, platform: Platform, memory: Memory) -> Wanted:

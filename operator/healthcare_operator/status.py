@@ -6,7 +6,7 @@ from typing import Any
 
 from healthcare_operator.conditions import Seen, verdicts
 from healthcare_operator.platform import Manifest, Ref
-from healthcare_operator.readiness import ready
+from healthcare_operator.readiness import Verdict, ready
 from healthcare_operator.service_values import PORTS
 
 
@@ -14,10 +14,16 @@ def components(seen: Seen) -> list[dict[str, Any]]:
     """Each component with its readiness: `{name, ready, message}`."""
     found = []
     for name, manifests in seen.wanted.items():
-        judged = [(each, *ready(seen.observed.get(Ref.of(each)))) for each in manifests if _counts(seen, each)]
+        judged = [(each, *_ready(seen, Ref.of(each))) for each in manifests if _counts(seen, each)]
         bad = [f"{each['kind']}/{each['metadata']['name']} {why}" for each, good, why in judged if not good]
         found.append({"name": name, "ready": not bad, **({"message": bad[0][:300]} if bad else {})})
     return found
+
+
+def _ready(seen: Seen, ref: Ref) -> Verdict:
+    good, why = ready(seen.observed.get(ref))
+    said = seen.refused.get(ref)
+    return (False, f"its pods are refused: {said}") if said and not good else (good, why)
 
 
 def _counts(seen: Seen, manifest: Manifest) -> bool:

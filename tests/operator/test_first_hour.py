@@ -34,19 +34,6 @@ def test_what_has_the_name_already_and_is_somebody_elses_is_left_alone(platforms
     assert platforms.there("service", "care-auth-service")["spec"]["ports"][0]["port"] == 4005
 
 
-def test_pods_that_a_quota_refuses_are_told_of_with_its_words(platforms: Platforms) -> None:
-    platforms.apply()
-    platforms.ready()
-    platforms.kubectl("create", "quota", "small", "--hard=pods=1")
-    platforms.edit({"services": {"billing-service": {"replicas": 3}}})
-    told = platforms.holds("ServicesReady", "False")["message"]
-    eventually(lambda: "exceeded quota: small" in platforms.condition("ServicesReady")["message"], "its words", 30)
-    assert "billing-service" in told
-    platforms.kubectl("delete", "quota", "small")
-    platforms.edit({"services": {"billing-service": {"replicas": 1}}})
-    platforms.ready()
-
-
 def test_a_namespace_that_enforces_restricted_pod_security_takes_everything_built_in(platforms: Platforms) -> None:
     platforms.kubectl("label", "namespace", platforms.namespace, "pod-security.kubernetes.io/enforce=restricted")
     platforms.apply({**BUILTIN, "monitoring": {"mode": "builtin"}})

@@ -43,7 +43,10 @@ def tour(platforms: Platforms) -> Platforms:
     platforms.kubectl("create", "secret", "generic", "signing", "--from-literal=jwt-private-key=x")
     platforms.apply(EVERY_KIND)
     platforms.ready()
+    platforms.kubectl("create", "quota", "none", "--hard=pods=0")
     platforms.apply({**BUILTIN, "deletionPolicy": "Delete"}, name="other")  # Kafka and PostgreSQL keep their mode
+    eventually(lambda: "exceeded quota: none" in platforms.condition("KafkaReady", "other")["message"], "a refusal", 60)
+    platforms.kubectl("delete", "quota", "none")
     platforms.ready("other")
     platforms.kubectl("delete", "hcp", "other", "--timeout=20s")
     for spec in (OTHER_KINDS, ALMOST_NOTHING):
