@@ -17,13 +17,6 @@ from tests.operator.process import Operator
 
 KIND = "HealthcarePlatform.healthcareplatform.io"
 SERVICES = ("auth", "billing", "patient", "appointment", "analytics")
-# Servers that are elsewhere: nothing has to be waited for, so that what is measured is the operator alone.
-SPEC: dict[str, Any] = {
-    "kafka": {"mode": "external", "bootstrapServers": "kafka.example:9092"},
-    "postgres": {"mode": "external", "secrets": {f"{name}-service": f"db-{name}" for name in SERVICES}},
-    "redis": {"mode": "disabled"},
-    "monitoring": {"mode": "disabled"},
-}
 LOGIN = dict.fromkeys(("username", "password", "host", "port", "dbname"), "x")
 DRIFTS, IDLE_PASSES, PLATFORMS = 40, 20, 100
 
@@ -46,16 +39,21 @@ class Bench:
         self.cluster.stop()
 
     def namespace(self) -> str:
-        """A namespace with the Secrets that the platforms refer to."""
+        """A namespace with the Secrets that its first platform refers to."""
         name = self.cluster.namespace("bench")
-        for service in SERVICES:
-            self.api.apply("Secret", _object("v1", "Secret", f"db-{service}", name) | {"stringData": LOGIN})
+        self.logins(name)
         return name
+
+    def logins(self, namespace: str, platform: str = "care") -> None:
+        """The Secrets that a platform refers to, each of a database that no other platform has."""
+        for service in SERVICES:
+            login = {"stringData": {**LOGIN, "dbname": f"{platform}-{service}"}}
+            self.api.apply("Secret", _object("v1", "Secret", f"{platform}-{service}", namespace) | login)
 
     def platform(self, namespace: str, name: str = "care", **spec: Any) -> None:
         """Applies a platform."""
         found = _object("healthcareplatform.io/v1alpha1", "HealthcarePlatform", name, namespace)
-        self.api.apply(KIND, found | {"spec": {**SPEC, **spec}})
+        self.api.apply(KIND, found | {"spec": {**_spec(name), **spec}})
 
     def objects(self, namespace: str, name: str = "care") -> list[Manifest]:
         """What the operator made of a platform, once its inventory is there in full."""
@@ -149,6 +147,7 @@ def _many(bench: Bench) -> float:
     home = bench.namespace()
     names = [f"p{number}" for number in range(PLATFORMS)]
     for name in names:
+        bench.logins(home, name)
         bench.platform(home, name)
     eventually(lambda: all(_seen(bench, home, name) for name in names), "a hundred platforms", 300, every=1.0)
     slowest = 0.0
@@ -163,6 +162,16 @@ def _many(bench: Bench) -> float:
 def _seen(bench: Bench, namespace: str, name: str, generation: int = 1) -> bool:
     status = (bench.api.get(KIND, namespace, name) or {}).get("status", {})
     return bool(status.get("observedGeneration", 0) >= generation)
+
+
+def _spec(name: str) -> dict[str, Any]:
+    """Servers that are elsewhere: nothing has to be waited for, so that what is measured is the operator alone."""
+    return {
+        "kafka": {"mode": "external", "bootstrapServers": "kafka:9092", "topicPrefix": f"{name}."},
+        "postgres": {"mode": "external", "secrets": {f"{each}-service": f"{name}-{each}" for each in SERVICES}},
+        "redis": {"mode": "disabled"},
+        "monitoring": {"mode": "disabled"},
+    }
 
 
 def _object(api_version: str, kind: str, name: str, namespace: str) -> Manifest:

@@ -105,7 +105,8 @@ def quiet(settings: kopf.OperatorSettings) -> None:
 async def run(settings: Settings) -> None:
     """Leads and works until SIGTERM, or until the lease is lost."""
     api = await Api.connect()
-    reconciler = Reconciler(api, Charts(settings.charts_dir), settings.resync_seconds)
+    within = settings.watch_namespace or None
+    reconciler = Reconciler(api, Charts(settings.charts_dir), settings.resync_seconds, within=within)
     queue = WorkQueue(reconciler.reconcile, settings.workers)
     holder = f"{settings.pod_name}-{secrets.token_hex(4)}"
     lease = Lease(api, settings.pod_namespace, holder, settings.lease_seconds)

@@ -3,11 +3,16 @@
 import asyncio
 from collections.abc import Iterable
 
-from healthcare_operator import refused, validation
+from pydantic import ValidationError
+
+from healthcare_operator import refused, sharing, validation
 from healthcare_operator.api import Api
 from healthcare_operator.claims import CLAIM
-from healthcare_operator.platform import PLATFORM, Manifest, Platform, Ref
+from healthcare_operator.crd import KIND
+from healthcare_operator.platform import API_VERSION, PLATFORM, Manifest, Platform, Ref
 from healthcare_operator.refusals import NotServed
+from healthcare_operator.sharing import Key, Ledger, Stores
+from healthcare_operator.spec import Spec
 
 Kind = tuple[str, str]
 """API version and kind."""
@@ -58,3 +63,53 @@ async def refusals(api: Api, platform: Platform, live: Iterable[Manifest]) -> di
 async def pods(api: Api, platform: Platform) -> list[Manifest]:
     """Its pods, for what the kubelet says of them."""
     return await api.list("v1", "Pod", platform.namespace, f"{PLATFORM}={platform.name}")
+
+
+class Neighbours:
+    """The other platforms, for what they keep on servers of others; each pass keeps its own entry up to date."""
+
+    def __init__(self, api: Api, within: str | None) -> None:
+        self._api = api
+        self._within = within
+        self._one_at_a_time = asyncio.Lock()
+        self.ledger = Ledger()
+
+    async def rival(self, found: Manifest, stores: Stores) -> str | None:
+        """What an older platform has of `stores`, as a sentence; asks for all platforms only when these are new."""
+        key = _key(found)
+        known = self.ledger.stores.get(key)
+        self.ledger.note(key, _age(found), stores)
+        if stores and known != stores:
+            async with self._one_at_a_time:
+                await self._survey()
+        while shared := self.ledger.rival(key):
+            other = await self._api.get(Ref(API_VERSION, KIND, *shared[0]))
+            if other and "deletionTimestamp" not in other["metadata"]:
+                return sharing.fault(*shared)
+            self.ledger.forget(shared[0])
+        return None
+
+    async def _survey(self) -> None:
+        """Notes the platforms that had no pass yet: the order of passes must not decide who is the older one."""
+        for each in await self._api.list(API_VERSION, KIND, self._within):
+            if _key(each) not in self.ledger.stores:
+                kept = await self._stores(each)
+                if _key(each) not in self.ledger.stores:  # by a pass of its own in the meantime
+                    self.ledger.note(_key(each), _age(each), kept)
+
+    async def _stores(self, found: Manifest) -> Stores:
+        meta = found["metadata"]
+        try:
+            spec = Spec.model_validate(found.get("spec") or {})
+        except ValidationError:
+            return frozenset()
+        platform = Platform(meta["name"], meta["namespace"], meta["uid"], meta["generation"], spec)
+        return sharing.stores(platform, await referenced(self._api, platform))
+
+
+def _key(found: Manifest) -> Key:
+    return found["metadata"]["namespace"], found["metadata"]["name"]
+
+
+def _age(found: Manifest) -> str:
+    return str(found["metadata"].get("creationTimestamp", ""))

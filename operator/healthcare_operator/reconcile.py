@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from healthcare_operator import metrics, observe, secrets, validation
+from healthcare_operator import metrics, observe, secrets, sharing, validation
 from healthcare_operator.api import Api
 from healthcare_operator.apply import Memory, carry_out
 from healthcare_operator.claims import CLAIM, own
@@ -36,7 +36,14 @@ Wanted = dict[str, list[Manifest]]
 class Reconciler:
     """Works on platforms; remembers of each only what makes a pass without change cheap."""
 
-    def __init__(self, api: Api, charts: Charts, resync_seconds: float, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        api: Api,
+        charts: Charts,
+        resync_seconds: float,
+        now: Callable[[], float] = time.time,
+        within: str | None = None,
+    ) -> None:
         self._api = api
         self._charts = charts
         self._resync = resync_seconds
@@ -44,6 +51,7 @@ class Reconciler:
         self._memories: dict[Key, Memory] = {}
         self._rendered: dict[Key, tuple[str, Wanted]] = {}
         self._references: dict[Key, frozenset[str]] = {}
+        self._neighbours = observe.Neighbours(api, within)
         self._report = Report(api)
 
     async def reconcile(self, key: Key) -> float:
@@ -68,6 +76,7 @@ class Reconciler:
         self._memories.pop(key, None)
         self._rendered.pop(key, None)
         self._references.pop(key, None)
+        self._neighbours.ledger.forget(key)
         self._report.forget(key)
         return GONE
 
@@ -88,14 +97,16 @@ class Reconciler:
             return self._resync
         platform = Platform(key[1], key[0], meta["uid"], meta["generation"], spec)
         self._references[key] = frozenset(validation.referenced(platform))
-        fault = validation.fault(platform, await observe.referenced(self._api, platform))
+        given = await observe.referenced(self._api, platform)
+        rival = await self._neighbours.rival(found, sharing.stores(platform, given))
+        fault = validation.fault(platform, given) or rival
         if fault is None and not spec.suspend:
             try:
                 return await self._work(found, platform, before)
             except ChartError as error:
                 fault = f"{error}."
         await self._report.tell(found, Seen(platform, attempt=held, inventory=kept, fault=fault), before)
-        return self._resync
+        return WAITING_SECONDS if rival else self._resync
 
     async def _work(self, found: Manifest, platform: Platform, before: dict[str, Any]) -> float:
         kept = _inventory(before, platform.namespace)
