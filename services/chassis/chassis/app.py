@@ -6,6 +6,7 @@ import functools
 import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -14,6 +15,7 @@ from prometheus_client import Counter
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 from chassis import direct, edge, http, openapi, ops, runtime, telemetry
 from chassis.actuator import Actuator, Part
@@ -35,6 +37,26 @@ SECONDS = Histogram(
     ["method", "handler"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+
+
+class Application(FastAPI):
+    """FastAPI, and past all its layers the straight way to the routes that need none of them."""
+
+    _straight: tuple[direct.Direct, edge.Edge] | None = None
+
+    def go_straight(self, routes: direct.Direct, around: edge.Edge) -> None:
+        """From now on."""
+        self._straight = routes, around
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] == "http" and self._straight is not None:
+            routes, around = self._straight
+            if call := routes.find(scope):
+                scope["app"] = self
+                await around.straight(call, scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 def create_app(
@@ -65,14 +87,17 @@ def create_app(
         setattr(app.state, name, value)
     mine = [route for router in routers for route in router.routes] if "api" in settings.service_roles else []
     _route(app, mine, [*actuator.router().routes, *operations.router().routes], settings)
-    straight, trusted = direct.Direct(app.router.routes), Networks(settings.trusted_proxies)
-    app.add_middleware(edge.Edge, trusted=trusted, draining=draining, observe=_observe, direct=straight, forms=forms)
+    around = partial(
+        edge.Edge, trusted=Networks(settings.trusted_proxies), draining=draining, observe=_observe, forms=forms
+    )
+    app.add_middleware(around)
+    app.go_straight(direct.Direct(app.router.routes), around(app))
     openapi.describe(app)
     return app
 
 
-def _framework(settings: ServiceSettings, lifespan: Callable[[FastAPI], Any]) -> FastAPI:
-    return FastAPI(
+def _framework(settings: ServiceSettings, lifespan: Callable[[FastAPI], Any]) -> Application:
+    return Application(
         title=settings.service_name,
         version=settings.app_version,
         docs_url="/docs" if settings.docs_enabled else None,

@@ -1,7 +1,7 @@
 """Routes answered without the framework in between.
 
 FastAPI defines, checks and documents every route. Its solver of parameters is general and costs more than what most of
-our routes do, so a route whose parameters are of the plain kinds is called straight from the middleware: the request,
+our routes do, so a route whose parameters are of the plain kinds is called straight from the edge: the request,
 path parameters, one JSON body, and dependencies that take the request alone. Any other route goes the framework's way,
 and what a client sees is the same.
 
@@ -42,6 +42,8 @@ class Direct:
     def find(self, scope: Scope) -> "Call | None":
         """What answers this request, noted in the scope as the framework does; None leaves it to the framework."""
         method, path = scope["method"], scope["path"]
+        if method == "HEAD":
+            method = "GET"
         for methods, pattern, route, call in self._routes:
             if method in methods and (match := pattern.match(path)):
                 if call is not None:

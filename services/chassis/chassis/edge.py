@@ -1,20 +1,22 @@
 """The one middleware around every request, in pure ASGI.
 
 It does in one pass what would otherwise be a stack of them: request id and trace context (in, out, into the logs), the
-body's limit and content type, HEAD as GET, the access line, the metrics, the answer to what nobody expected, and the
-straight way to the routes that need no framework.
+body's limit and content type, HEAD as GET, the access line, the metrics, and the answer to what nobody expected. A
+route that needs no framework has it around itself, and the framework for all others.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import bodies, telemetry, tracing
-from chassis.direct import Direct
+from chassis.cycle import WHOLE
+from chassis.direct import Call
 from chassis.errors import PayloadTooLarge, PlatformError
-from chassis.http import BODY_LIMIT, problem_response
+from chassis.http import BODY_LIMIT, JsonResponse, problem_response
 from chassis.proxies import Networks
 
 log = telemetry.logger(__name__)
@@ -27,6 +29,10 @@ QUIET = ("/actuator/",)
 
 NOT_KEPT = (b"cache-control", b"no-store")
 """On every answer that says nothing itself: they are about people, or hold a token."""
+
+
+WHOLE_RESPONSES = frozenset({Response, JsonResponse})
+"""Those that are one body and nothing else."""
 
 
 class Draining:
@@ -53,132 +59,133 @@ class Edge:
         trusted: Networks,
         draining: Draining,
         observe: Observe,
-        direct: Direct,
         body_limit: int = BODY_LIMIT,
         forms: str | None = None,
     ) -> None:
         self._app = app
-        self._direct = direct
-        self._forms = forms
-        self._observe = observe
-        self._trusted = trusted
-        self._draining = draining
-        self._limit = body_limit
+        self.trusted = trusted
+        self.draining = draining
+        self.observe = observe
+        self.body_limit = body_limit
+        self.forms = forms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request."""
-        if scope["type"] != "http":
+        """Handles one request the framework's way."""
+        if scope["type"] == "http":
+            await _Exchange(self, scope, receive, send).run(self._app)
+        else:
             await self._app(scope, receive, send)
-            return
-        exchange = _Exchange(self._app, scope, receive, send, self._limit, self._draining, self._forms)
-        await exchange.run(self._trusted, self._observe, self._direct)
+
+    async def straight(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request by the route that answers it."""
+        await _Exchange(self, scope, receive, send).run(call)
 
 
 class _Exchange:
     """One request and its answer."""
 
-    __slots__ = (
-        "_app",
-        "_draining",
-        "_form",
-        "_head",
-        "_ids",
-        "_limit",
-        "_read",
-        "_receive",
-        "_scope",
-        "_send",
-        "_status",
-    )
+    __slots__ = ("_edge", "_head", "_ids", "_read", "_receive", "_scope", "_send", "_status")
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        limit: int,
-        draining: Draining,
-        forms: str | None,
-    ) -> None:
-        self._app = app
-        self._form = forms is not None and scope["path"].startswith(forms)
+    def __init__(self, edge: Edge, scope: Scope, receive: Receive, send: Send) -> None:
+        self._edge = edge
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._limit = limit
-        self._draining = draining
         self._head = scope["method"] == "HEAD"
         self._status = 0
         self._read = 0
 
-    async def run(self, trusted: Networks, observe: Observe, direct: Direct) -> None:
-        headers = {name: value for name, value in self._scope["headers"]}  # noqa: C416 - the last one wins
+    async def run(self, way: Call | ASGIApp) -> None:
+        scope, headers = self._scope, dict(self._scope["headers"])
         self._ids = telemetry.ids_from(_text(headers.get(b"x-request-id")), _text(headers.get(b"traceparent")))
         token = telemetry.bind(self._ids)
         started = time.perf_counter()
         try:
-            self._scope.setdefault("state", {})["prefix"] = self._prefix(headers, trusted)
+            scope.setdefault("state", {})["prefix"] = self._prefix(headers)
             if self._head:
-                self._scope = {**self._scope, "method": "GET"}  # the server's own still says HEAD
-            if refused := bodies.refused(self._scope["method"], headers, self._limit, form=self._form):
-                await self._answer(refused)
-            elif call := direct.find(self._scope):
-                response = await call(Request(self._scope, self._limited_receive))
-                await response(self._scope, self._receive, self._send_with_ids)
+                scope = self._scope = {**scope, "method": "GET"}  # the server's own still says HEAD
+            if refused := self._refused(headers):
+                await self._respond(self._problem(refused))
+            elif isinstance(way, Call):
+                await self._respond(await way(Request(scope, self._limited_receive)))
             else:
-                await self._app(self._scope, self._limited_receive, self._send_with_ids)
+                await way(scope, self._limited_receive, self._send_with_ids)
         except PlatformError as error:
-            await self._answer(error)
+            await self._respond(self._problem(error))
         except Exception:
             log.error("request failed", exc_info=True)
             if self._status:
                 raise
-            await self._answer(PlatformError(500, "internal", "Internal Server Error", "something went wrong"))
+            unexpected = PlatformError(500, "internal", "Internal Server Error", "something went wrong")
+            await self._respond(self._problem(unexpected))
         finally:
-            self._tell(time.perf_counter() - started, observe)
+            self._tell(time.perf_counter() - started)
             telemetry.unbind(token)
 
-    def _prefix(self, headers: Mapping[bytes, bytes], trusted: Networks) -> str:
+    def _prefix(self, headers: Mapping[bytes, bytes]) -> str:
         given = headers.get(b"x-forwarded-prefix")
         client = self._scope.get("client")
-        if not given or not client or client[0] not in trusted:
+        if not given or not client or client[0] not in self._edge.trusted:
             return ""
         return given.decode("latin-1").rstrip("/") if given.startswith(b"/") and len(given) <= 128 else ""
+
+    def _refused(self, headers: Mapping[bytes, bytes]) -> PlatformError | None:
+        forms = self._edge.forms
+        form = forms is not None and self._scope["path"].startswith(forms)
+        return bodies.refused(self._scope["method"], headers, self._edge.body_limit, form=form)
 
     async def _limited_receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
-            if self._read > self._limit:
-                raise PayloadTooLarge(self._limit)
+            if self._read > self._edge.body_limit:
+                raise PayloadTooLarge(self._edge.body_limit)
         return message
+
+    async def _respond(self, response: Response) -> None:
+        whole = type(response) in WHOLE_RESPONSES and response.background is None
+        if not whole or WHOLE not in self._scope.get("extensions", ()):
+            await response(self._scope, self._receive, self._send_with_ids)
+            return
+        await self._send(
+            {
+                "type": WHOLE,
+                "status": response.status_code,
+                "headers": self._headers(response.raw_headers),
+                "body": b"" if self._head else response.body,
+                "close": self._edge.draining.now,
+            }
+        )
+        self._status = response.status_code  # not before: what cannot be sent is answered by a 500
 
     async def _send_with_ids(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            headers = [*message.get("headers", ()), (b"x-request-id", self._ids.request_id.encode())]
-            if all(name != b"cache-control" for name, _ in headers):
-                headers.append(NOT_KEPT)
-            if self._draining.now:
+            headers = self._headers(message.get("headers", ()))
+            if self._edge.draining.now:
                 headers.append((b"connection", b"close"))
             message = {**message, "headers": headers}
         elif self._head:
             message = {**message, "body": b""}
         await self._send(message)
 
-    async def _answer(self, error: PlatformError) -> None:
-        instance = self._scope["state"]["prefix"] + self._scope["path"]
-        await problem_response(error, instance)(self._scope, self._receive, self._send_with_ids)
+    def _headers(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        headers = [*given, (b"x-request-id", self._ids.request_id.encode())]
+        if b"cache-control" not in dict(headers):
+            headers.append(NOT_KEPT)
+        return headers
 
-    def _tell(self, seconds: float, observe: Observe) -> None:
+    def _problem(self, error: PlatformError) -> Response:
+        return problem_response(error, self._scope["state"]["prefix"] + self._scope["path"])
+
+    def _tell(self, seconds: float) -> None:
         if self._status < 400 and self._scope["path"].startswith(QUIET):
             return
         route = self._scope.get("route")
         template = getattr(route, "path", "none")
         method = "HEAD" if self._head else self._scope["method"]
         method = method if method in METHODS else "other"
-        observe(method if template != "none" else "any", template, self._status, seconds)
+        self._edge.observe(method if template != "none" else "any", template, self._status, seconds)
         telemetry.access(method, template, self._status, seconds)
         if tracing.on() and self._ids.sampled:
             tracing.record_request(method, template, self._status, self._ids, seconds)
