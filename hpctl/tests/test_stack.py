@@ -201,7 +201,7 @@ async def test_billing_speaks_grpc_with_the_standard_health_service(running):
 
     request = b""  # HealthCheckRequest: the server as a whole
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.layout.port('BILLING_SERVICE_GRPC_PORT')}") as channel:
-        answer = await channel.unary_unary("/grpc.health.v1.Health/Check")(request, timeout=5)
+        answer = await channel.unary_unary("/grpc.health.v1.Health/Check")(request, timeout=20)
     assert answer == b"\x08\x01"  # status: SERVING
 
 

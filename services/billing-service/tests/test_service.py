@@ -14,6 +14,7 @@ import pytest
 from billing_service.main import create_app
 from billing_service.models import TABLES
 from billing_service.settings import Settings
+from chassis import rpc
 from chassis.migrations import Migrations
 from chassis.testing import eventually, free_port
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -147,7 +148,7 @@ async def test_sigterm_ends_the_process_in_order_and_every_answer_was_true(
     )
     created: list[str] = []
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
+        async with rpc.channel(f"127.0.0.1:{grpc_port}") as channel:
             stub = BillingServiceStub(channel)
 
             async def create() -> bool:
@@ -160,7 +161,7 @@ async def test_sigterm_ends_the_process_in_order_and_every_answer_was_true(
                     return False
                 return True
 
-            await eventually(create, within=30)
+            await eventually(create, within=60, every=0.1)
             process.send_signal(signal.SIGTERM)
             while await create():
                 pass
