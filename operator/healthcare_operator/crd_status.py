@@ -52,6 +52,7 @@ def _version() -> Schema:
         lastSuccessfulImages=_texts("The images that were all ready last, by service: a rollback returns to them."),
         failedImages=_texts("The images that were given up, by service; another attempt needs others."),
         failure=_text("Why those did not come up, as the kubelet said it."),
+        kafka=_text("The newest minor version of the built-in Kafka that was ready: it does not go back behind it."),
         since=_text("When the present attempt began, in seconds of Unix time."),
     )
 

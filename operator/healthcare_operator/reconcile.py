@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from healthcare_operator import metrics, observe, secrets, sharing, validation
+from healthcare_operator import kafka_version, metrics, observe, secrets, sharing, validation
 from healthcare_operator.api import Api
 from healthcare_operator.apply import Memory, carry_out
 from healthcare_operator.claims import CLAIM, own
@@ -103,7 +103,7 @@ class Reconciler:
         if fault is None and not spec.suspend:
             try:
                 return await self._work(found, platform, before)
-            except ChartError as error:
+            except (ChartError, kafka_version.GoneBack) as error:
                 fault = f"{error}."
         await self._report.tell(found, Seen(platform, attempt=held, inventory=kept, fault=fault), before)
         return WAITING_SECONDS if rival else self._resync
@@ -112,6 +112,7 @@ class Reconciler:
         kept = _inventory(before, platform.namespace)
         memory = self._memories.setdefault((platform.namespace, platform.name), Memory())
         wanted = await self._wanted(platform, memory)
+        kafka_version.check(kafka_version.told(before), wanted.get("kafka", ()))
         observed, unserved = await observe.objects(self._api, platform, [*map(Ref.of, _all(wanted)), *kept])
         running = _run(wanted, observed) and _images(wanted, observed)
         held = Attempt.read(before.get("version", {}))

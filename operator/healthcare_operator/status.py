@@ -4,6 +4,7 @@ the status does."""
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from healthcare_operator import kafka_version
 from healthcare_operator.conditions import Seen, verdicts
 from healthcare_operator.platform import Manifest, Ref
 from healthcare_operator.readiness import Verdict, ready
@@ -46,7 +47,7 @@ def status(seen: Seen, before: Mapping[str, Any], now: str) -> dict[str, Any]:
         "observedGeneration": platform.generation,
         "phase": _phase(seen, conditions),
         "ready": f"{good}/{len(parts)}",
-        "version": _version(seen, verdict["status"] == "True"),
+        "version": _version(seen, before, verdict["status"] == "True"),
         "conditions": conditions,
         "components": parts,
         "endpoints": {
@@ -61,9 +62,10 @@ def status(seen: Seen, before: Mapping[str, Any], now: str) -> dict[str, Any]:
     }
 
 
-def _version(seen: Seen, is_ready: bool) -> dict[str, Any]:
+def _version(seen: Seen, before: Mapping[str, Any], is_ready: bool) -> dict[str, Any]:
     attempt, tag = seen.attempt, seen.platform.spec.images.tag
     running = attempt.good if attempt.failed else attempt.tried
+    kafka = kafka_version.newest(kafka_version.told(before), seen.wanted.get("kafka", ()), seen.observed)
     tags = sorted({image.rpartition(":")[2] for image in running.values()})
     return {
         "current": ",".join(tags)[:63] if is_ready or attempt.failed else "",
@@ -72,6 +74,7 @@ def _version(seen: Seen, is_ready: bool) -> dict[str, Any]:
         "lastSuccessfulImages": dict(attempt.good),
         "failedImages": dict(attempt.failed),
         **({"failure": attempt.cause} if attempt.cause else {}),
+        **({"kafka": kafka} if kafka else {}),
         "since": str(attempt.since),
     }
 
