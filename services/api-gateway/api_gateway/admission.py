@@ -1,8 +1,10 @@
 """Who may pass: limit by address → token → limit by client → scope. An unknown path is 404 before it is 401."""
 
+import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from chassis.auth import Principal, TokenVerifier, UnknownKey
 from chassis.errors import Forbidden, MethodNotAllowed, NotFound, TooManyRequests, Unauthenticated
 
 from api_gateway import metrics
@@ -15,8 +17,6 @@ from api_gateway.settings import Settings
 from api_gateway.trust import bucket
 
 if TYPE_CHECKING:
-    from chassis.auth import Principal
-
     from api_gateway.exchange import Exchange
 
 _KNOWN_METHODS = frozenset(method.encode() for method in METHODS)
@@ -25,16 +25,6 @@ _FORMS = FORMS.encode()
 _UNVERIFIED = "unverified"
 _SCHEME = b"bearer "
 _STANDING_SECONDS = 1.0
-
-
-class Tokens(Protocol):
-    """What is needed of chassis.auth.TokenVerifier."""
-
-    def cached(self, token: str) -> "Principal | None":
-        """Whom the token names, when it has been verified before and still counts."""
-
-    def verify(self, token: str) -> "Principal":
-        """Whom it names. Raises Unauthenticated."""
 
 
 Then = Callable[["Exchange"], None]
@@ -59,7 +49,7 @@ class Admission:
         self,
         settings: Settings,
         limiter: Limiter,
-        tokens: Tokens,
+        tokens: TokenVerifier,
         cors: Cors,
         routes: RouteTable,
         permissions: Mapping[str, frozenset[str]],
@@ -72,6 +62,7 @@ class Admission:
         self._quotas = {route.name: settings.quota(route.name, route.quota) for route in ROUTES}
         self._default = settings.rate_limits["default"]
         self._logins = settings.rate_limits["auth"]
+        self._waiting: set[asyncio.Task[None]] = set()
 
     def begin(self, exchange: "Exchange") -> None:
         """Take a request in whose head is sound."""
@@ -142,12 +133,27 @@ class Admission:
     def _verify(self, exchange: "Exchange", route: Route, token: str) -> None:
         try:
             principal = self._tokens.verify(token)
+        except UnknownKey:
+            waiting = asyncio.get_running_loop().create_task(self._verify_late(exchange, route, token))
+            self._waiting.add(waiting)
+            waiting.add_done_callback(self._waiting.discard)
         except Unauthenticated as error:
             exchange.refuse(error)
         else:
             self._limit_client(exchange, route, principal)
 
-    def _limit_client(self, exchange: "Exchange", route: Route, principal: "Principal") -> None:
+    async def _verify_late(self, exchange: "Exchange", route: Route, token: str) -> None:
+        """Once the token's key has been asked for; the client may be gone by then."""
+        try:
+            principal = await self._tokens.verified(token)
+        except Unauthenticated as error:
+            if not exchange.over:
+                exchange.refuse(error)
+        else:
+            if not exchange.over:
+                self._limit_client(exchange, route, principal)
+
+    def _limit_client(self, exchange: "Exchange", route: Route, principal: Principal) -> None:
         account = self._account(route, "subject " + principal.subject)
         granted = self._permissions.get(principal.role, frozenset())
         methods = frozenset(name.encode() for name in METHODS if route.scopes.get(name) in {None, *granted})

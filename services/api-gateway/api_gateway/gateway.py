@@ -7,12 +7,13 @@ from email.utils import formatdate
 
 from chassis import tracing
 from chassis.actuator import Health
+from chassis.auth import TokenVerifier
 from chassis.breaker import State
 from chassis.edge import Draining
 from chassis.telemetry import Ids
 
 from api_gateway.accesslog import AccessLog
-from api_gateway.admission import Admission, Tokens
+from api_gateway.admission import Admission
 from api_gateway.bounds import Bounds
 from api_gateway.connection import Connection
 from api_gateway.cors import Cors
@@ -38,7 +39,7 @@ class Gateway:
     critical = False
 
     def __init__(
-        self, settings: Settings, link: RedisLink, tokens: Tokens, permissions: Mapping[str, frozenset[str]]
+        self, settings: Settings, link: RedisLink, tokens: TokenVerifier, permissions: Mapping[str, frozenset[str]]
     ) -> None:
         self.settings = settings
         self.bounds = Bounds(settings)

@@ -23,7 +23,7 @@ async def _may_register(request: Request, new: UserCreate) -> UserCreate:
     closed = request.app.state.settings.registration == "admin"
     if new.role != "USER" and "authorization" not in request.headers:
         raise Forbidden
-    if (closed or new.role != "USER") and not allows(request, principal(request), "users:register-admin"):
+    if (closed or new.role != "USER") and not allows(request, await principal(request), "users:register-admin"):
         raise Forbidden
     return new
 

@@ -73,7 +73,7 @@ def create_app(
     Parts start in order and stop in reverse, when SERVICE_ROLES has their role. Each entry of `state` becomes an
     attribute of `app.state`, where dependencies find it; `permissions` says what each role may do. An `http_protocol`
     among them is the protocol class that serves the application, instead of LimitedProtocol. Paths that begin with
-    `forms` take HTML forms.
+    `forms` take HTML forms, and are left to the framework with the application's own exception handlers.
     """
     draining = edge.Draining()
     parts = [*parts, *_keys(settings, (state or {}).get("tokens"))]
@@ -91,7 +91,7 @@ def create_app(
         edge.Edge, trusted=Networks(settings.trusted_proxies), draining=draining, observe=_observe, forms=forms
     )
     app.add_middleware(around)
-    app.go_straight(direct.Direct(app.router.routes), around(app))
+    app.go_straight(direct.Direct(_for_programs(app.router.routes, forms)), around(app))
     openapi.describe(app)
     return app
 
@@ -119,6 +119,11 @@ def _route(app: FastAPI, mine: Sequence[BaseRoute], everybodys: Sequence[BaseRou
     app.router.routes.extend(everybodys)
     if "prometheus" in settings.management_endpoints_web_exposure_include:
         Instrumentator().expose(app, endpoint="/actuator/prometheus", include_in_schema=False)
+
+
+def _for_programs(routes: Sequence[BaseRoute], forms: str | None) -> Sequence[BaseRoute]:
+    """All but the pages of people: what goes wrong there is a page too, by handlers that only the framework calls."""
+    return [each for each in routes if not forms or not f"{getattr(each, 'path', '')}/".startswith(forms)]
 
 
 def _keys(settings: ServiceSettings, tokens: object) -> list[Part]:

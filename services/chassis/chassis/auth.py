@@ -7,7 +7,7 @@ expires.
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,14 @@ class Principal:
     token_id: str | None = None
 
 
+class UnknownKey(Unauthenticated):
+    """401: the token names a key that is not known; its issuer may have published it a moment ago."""
+
+    def __init__(self, kid: str) -> None:
+        super().__init__("the token is not valid", error="invalid_token")
+        self.kid = kid
+
+
 class TokenVerifier:
     """Tells whom a token names.
 
@@ -54,11 +62,15 @@ class TokenVerifier:
         if not asymmetric and not self._secret:
             raise ConfigurationError("JWT_SECRET is empty")
         self._known: dict[bytes, tuple[float, Principal]] = {}
-        self._missed: Callable[[], None] = lambda: None
+        self._find: Callable[[str], Awaitable[bool]] | None = None
 
-    def when_missed(self, tell: Callable[[], None]) -> None:
-        """Whom to tell when a token names a key that is not there: the issuer may have a new one."""
-        self._missed = tell
+    def when_missed(self, find: Callable[[str], Awaitable[bool]]) -> None:
+        """Who looks for a key that a token names and that is not there; it answers whether it is there now."""
+        self._find = find
+
+    def knows(self, kid: str) -> bool:
+        """Whether there is a key for tokens that name this one."""
+        return kid in self._keys or "" in self._keys
 
     def trust(self, keys: Mapping[str, Key]) -> None:
         """Replaces the RS256 keys; what was remembered under the old ones is forgotten."""
@@ -71,10 +83,25 @@ class TokenVerifier:
         found = self._known.get(_digest(token))
         return found[1] if found is not None and found[0] > time.time() else None
 
+    async def verified(self, token: str) -> Principal:
+        """Whom the token names; for a key that is not known the issuer is asked first.
+
+        Raises:
+            Unauthenticated: as `verify`.
+        """
+        try:
+            return self.verify(token)
+        except UnknownKey as error:
+            if self._find is None or not await self._find(error.kid):
+                self._tell("key")
+                raise
+        return self.verify(token)
+
     def verify(self, token: str) -> Principal:
         """Whom the token names.
 
         Raises:
+            UnknownKey: `verified` might find the key.
             Unauthenticated: malformed, forged, expired, or for somebody else's algorithm; the text does not say which.
         """
         principal = self.cached(token)
@@ -87,7 +114,7 @@ class TokenVerifier:
             principal = Principal(claims.text(said, "sub"), claims.text(said, "role"), said.get("jti"))
             expires = claims.expiry(said, longest=LIFETIME)
         except (ValueError, BadSignature) as error:
-            self._tell(error)
+            self._tell("signature" if isinstance(error, BadSignature) else str(error))
             raise Unauthenticated("the token is not valid", error="invalid_token") from None
         if len(self._known) >= REMEMBERED:
             self._known.clear()
@@ -102,26 +129,23 @@ class TokenVerifier:
         return signatures.signed_claims(token, key, self.algorithm)
 
     def _key(self, kid: object) -> Key:
-        if isinstance(kid, str) and kid in self._keys:
-            return self._keys[kid]
-        if "" in self._keys:
-            return self._keys[""]
-        self._missed()
-        raise ValueError("key")
+        name = kid if isinstance(kid, str) else ""
+        if not self.knows(name):
+            raise UnknownKey(name)
+        return self._keys[name if name in self._keys else ""]
 
-    def _tell(self, error: Exception) -> None:
+    def _tell(self, reason: str) -> None:
         hint = "JWT_SECRET has to be the one that the tokens were signed with"
         if self.algorithm == "RS256":
             hint = "the public key has to belong to the issuer's JWT_PRIVATE_KEY"
-        signature = isinstance(error, BadSignature)
-        log.warning("JWT validation failed", reason="signature" if signature else str(error), hint=hint)
+        log.warning("JWT validation failed", reason=reason, hint=hint)
 
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def principal(request: Request) -> Principal:
+async def principal(request: Request) -> Principal:
     """Whom the request's bearer token names (RFC 6750).
 
     Raises:
@@ -131,14 +155,14 @@ def principal(request: Request) -> Principal:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
     verifier: TokenVerifier = request.app.state.tokens
-    return verifier.verify(token.strip())
+    return await verifier.verified(token.strip())
 
 
 def Requires(permission: str | None = None) -> Any:
     """`who: Annotated[Principal, Requires("patients:write")]`: 401 without a good token, 403 without the permission."""
 
     async def check(request: Request) -> Principal:
-        who = principal(request)
+        who = await principal(request)
         if permission is not None and permission not in request.app.state.permissions.get(who.role, ()):
             raise Forbidden
         return who

@@ -1,6 +1,8 @@
 """With published keys, only the issuer can sign: the others fetch its public half, and keep it while it is away."""
 
-import time
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any
 
 import httpx2 as httpx
@@ -8,7 +10,7 @@ import pytest
 from chassis.app import create_app
 from chassis.auth import Principal, Requires, TokenVerifier
 from chassis.issuer import TokenIssuer
-from chassis.jwks import RETRY_SECONDS
+from chassis.jwks import AT_ONCE
 from chassis.settings import ServiceSettings, TokenSettings
 from chassis.testing import eventually, serve, token
 from cryptography.hazmat.primitives import serialization
@@ -94,33 +96,115 @@ async def test_a_malformed_set_of_keys_is_fetched_again(monkeypatch: pytest.Monk
         await eventually(accepted)
 
 
-@pytest.mark.contract("D10")
-async def test_a_key_that_is_new_is_asked_for_at_once_and_not_for_every_forged_token() -> None:
-    old, new, stranger = issuer(), issuer(), issuer()
-    published: list[Any] = [old.jwks]
-    asked: list[float] = []
-    routes = APIRouter()
+class Publisher:
+    """An issuer that counts how often its keys were asked for, and answers when it may."""
 
-    @routes.get("/.well-known/jwks.json")
-    async def keys() -> Any:
-        asked.append(time.monotonic())
-        return published[-1]
+    def __init__(self, *signers: TokenIssuer) -> None:
+        self.signers = list(signers)
+        self.asked = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
+    def app(self) -> Any:
+        routes = APIRouter()
+
+        @routes.get("/.well-known/jwks.json")
+        async def keys() -> Any:
+            self.asked += 1
+            answer = {"keys": [key for signer in self.signers for key in signer.jwks["keys"]]}
+            await self.may_answer.wait()
+            return answer
+
+        return create_app(Settings.from_environ({}), routers=[routes])
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is refused because this machine is slow."""
+    monkeypatch.setattr("chassis.jwks.PATIENCE_SECONDS", 60.0)
+
+
+@contextlib.asynccontextmanager
+async def checked_by(publisher: Publisher) -> AsyncIterator[Callable[[TokenIssuer], Awaitable[int]]]:
+    """A service that knows the publisher's keys; gives the status of a request with a new token of an issuer's."""
     async with (
-        serve(create_app(Settings.from_environ({}), routers=[routes])) as auth,
+        serve(publisher.app()) as auth,
         serve(guarded(f"{auth}/.well-known/jwks.json")) as url,
-        httpx.AsyncClient(base_url=url) as client,
+        httpx.AsyncClient(base_url=url, timeout=30) as client,
     ):
 
-        async def accepted(signer: TokenIssuer) -> bool:
+        async def status(signer: TokenIssuer) -> int:
             bearer = {"Authorization": f"Bearer {signer.issue('a@example.com', 'USER')}"}
-            return (await client.get("/mine", headers=bearer)).status_code == 200
+            return (await client.get("/mine", headers=bearer)).status_code
 
-        await eventually(lambda: accepted(old))
-        published.append(new.jwks)
-        await eventually(lambda: accepted(new))
-        assert not await accepted(old)
-        began, before = time.monotonic(), len(asked)
-        for _ in range(100):
-            assert not await accepted(stranger)
-        assert len(asked) - before <= 1 + (time.monotonic() - began) / RETRY_SECONDS
+        async def known() -> bool:
+            health = (await client.get("/actuator/health")).json()
+            return health["components"]["jwks"]["status"] == "UP"
+
+        await eventually(known)
+        try:
+            yield status
+        finally:
+            publisher.may_answer.set()
+
+
+@pytest.mark.contract("D10")
+async def test_the_first_requests_with_a_new_key_wait_for_it_together(patient: None) -> None:
+    old, new = issuer(), issuer()
+    publisher = Publisher(old)
+    async with checked_by(publisher) as status:
+        publisher.signers = [new]
+        assert await asyncio.gather(*(status(new) for _ in range(40))) == [200] * 40
+        assert publisher.asked <= 3
+        assert await status(old) == 401
+
+
+@pytest.mark.contract("D10")
+async def test_a_key_that_is_younger_than_the_answer_under_way_is_waited_for_too(patient: None) -> None:
+    old, new, stranger = issuer(), issuer(), issuer()
+    publisher = Publisher(old)
+    async with checked_by(publisher) as status:
+        publisher.may_answer.clear()
+        before = publisher.asked
+        forged = asyncio.create_task(status(stranger))
+        await eventually(lambda: publisher.asked > before)  # the answer is made up already, without the new key
+        publisher.signers.append(new)
+        late = asyncio.create_task(status(new))
+        assert await status(old) == 200
+        publisher.may_answer.set()
+        assert (await forged, await late) == (401, 200)
+
+
+@pytest.mark.contract("D10")
+async def test_forged_keys_are_asked_for_now_and_then_and_refused_at_once_in_between(
+    patient: None, monkeypatch
+) -> None:
+    known, new, stranger = issuer(), issuer(), issuer()
+    publisher = Publisher(known)
+    async with checked_by(publisher) as status:
+        monkeypatch.setattr("chassis.jwks.RETRY_SECONDS", 3600.0)
+        before = publisher.asked
+        for _ in range(AT_ONCE + 20):
+            assert await status(stranger) == 401
+        assert publisher.asked == before + AT_ONCE
+        publisher.may_answer.clear()  # whoever waited for an answer would wait in vain
+        assert await status(stranger) == 401
+        assert await status(known) == 200
+        publisher.may_answer.set()
+        publisher.signers.append(new)
+        assert await status(new) == 401
+        monkeypatch.setattr("chassis.jwks.RETRY_SECONDS", 0.01)
+        assert await status(new) == 200
+        assert publisher.asked == before + AT_ONCE + 1
+
+
+@pytest.mark.contract("D10")
+async def test_an_issuer_that_does_not_answer_holds_nobody_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chassis.jwks.TIMEOUT_SECONDS", 60.0)
+    known, stranger = issuer(), issuer()
+    publisher = Publisher(known)
+    async with checked_by(publisher) as status:
+        publisher.may_answer.clear()
+        forged = asyncio.create_task(status(stranger))
+        assert await status(known) == 200
+        assert await forged == 401  # though the issuer has not answered

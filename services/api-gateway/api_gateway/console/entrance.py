@@ -34,7 +34,7 @@ async def login(request: Request, platform: Platform) -> Response:
         return _login(request, fields, 503, "The auth service does not answer. Try again in a moment.")
     if status != 200:
         return _login(request, fields, 401, "The email or the password is wrong.")
-    if not may_look(request, answer["token"]):
+    if not await may_look(request, answer["token"]):
         return _login(request, fields, 403, "This account may not use the console: it is for administrators.")
     response = RedirectResponse(inside(fields.get("next")), 303, render.HEADERS)
     keep(request, response, SESSION, answer["token"])

@@ -44,12 +44,12 @@ class Session:
         return proof(self.token, action)
 
 
-def session(request: Request) -> Session:
+async def session(request: Request) -> Session:
     """The session of the request. Raises NoSession."""
     token = request.cookies.get(SESSION)
     verifier: TokenVerifier = request.app.state.tokens
     try:
-        found = Session(token, verifier.verify(token)) if token else None
+        found = Session(token, await verifier.verified(token)) if token else None
     except Unauthenticated:
         found = None
     if found is None or not allows(request, found.who, READ):
@@ -57,10 +57,10 @@ def session(request: Request) -> Session:
     return found
 
 
-def may_look(request: Request, token: str) -> bool:
+async def may_look(request: Request, token: str) -> bool:
     """Whether the token's owner may use the console."""
     verifier: TokenVerifier = request.app.state.tokens
-    return allows(request, verifier.verify(token), READ)
+    return allows(request, await verifier.verified(token), READ)
 
 
 def inside(path: str | None) -> str:
