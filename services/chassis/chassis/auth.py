@@ -16,6 +16,7 @@ from fastapi import Depends, Request
 from chassis import claims, signatures, telemetry
 from chassis.environ import ConfigurationError
 from chassis.errors import Forbidden, Unauthenticated
+from chassis.http import header
 from chassis.settings import TokenSettings
 from chassis.signatures import BadSignature, Key
 
@@ -151,7 +152,7 @@ async def principal(request: Request) -> Principal:
     Raises:
         Unauthenticated: there is no token, or none that counts.
     """
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (header(request, b"authorization") or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
     verifier: TokenVerifier = request.app.state.tokens

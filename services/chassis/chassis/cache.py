@@ -13,18 +13,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import hiredis
-from prometheus_client import Counter
+import prometheus_client
 
 from chassis import telemetry, tracing
 from chassis.actuator import Health
 from chassis.errors import Unavailable
 from chassis.redis import RedisConnection
 from chassis.settings import RedisSettings
+from chassis.tally import Counter
 
 log = telemetry.logger(__name__)
 
 REQUESTS = Counter("cache_requests_total", "Cached reads", ["cache", "key_pattern", "result"])
-EVICTIONS = Counter("cache_evictions_total", "Entries and generations made invalid", ["cache"])
+EVICTIONS = prometheus_client.Counter("cache_evictions_total", "Entries and generations made invalid", ["cache"])
 
 MARKER_MS = 60_000
 _REDIS = {"db.system.name": "redis"}
@@ -147,13 +148,14 @@ class Cache:
     async def _try(self, *words: bytes | str | int) -> Any:
         """The reply; None when Redis is down, slow, or answers nonsense."""
         try:
+            if not tracing.wanted():
+                return await self._redis.command(*words)
             with tracing.child(str(words[0]), _REDIS):
-                reply = await self._redis.command(*words)
+                return await self._redis.command(*words)
         except (Unavailable, hiredis.ReplyError) as error:
             if isinstance(error, hiredis.ReplyError):
                 log.warning("redis refused a command", code=str(error).partition(" ")[0])
             return None
-        return reply
 
     async def _fly(self, flight: str, fill: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
         """One fill at a time for one entry; the others wait for its answer."""

@@ -15,8 +15,6 @@ has one; `close`: the connection ends with it. To be sent only where `scope["ext
 
 EXTENSIONS: dict[str, dict[object, object]] = {WHOLE: {}}
 
-_CONTROLS = bytes({*range(0x20), 0x7F} - {0x09})
-
 
 class Cycle(RequestResponseCycle):
     """One request and its answer."""
@@ -49,12 +47,9 @@ class Cycle(RequestResponseCycle):
 
 
 def _head(status: int, headers: Sequence[tuple[bytes, bytes]], keep_alive: bool) -> bytes:
-    parts = [STATUS_LINE[status]]
-    for name, value in headers:
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-    head = b"".join(parts)
-    # The line ends are the only control characters: none came with a name or a value (RFC 9110, section 5.5).
-    if len(head) - len(head.translate(None, _CONTROLS)) != 2 * (len(headers) + (2 if keep_alive else 3)):
-        raise RuntimeError("a response header holds a control character")
-    return head
+    fields = b"\r\n".join(map(b": ".join, headers))
+    ends = len(headers) - 1
+    # No line end came with a name or a value, and no NUL; other control characters hurt nobody (RFC 9110, section 5.5).
+    if fields.count(b"\n") != ends or fields.count(b"\r") != ends or b"\0" in fields:
+        raise RuntimeError("a response header holds a line end")
+    return STATUS_LINE[status] + fields + (b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n")

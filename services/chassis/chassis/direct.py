@@ -12,8 +12,9 @@ what is wrong with the path and the body together (400), and only then a transac
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
+from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -60,7 +61,7 @@ class Call:
         dependant = route.dependant
         self._endpoint: Callable[..., Awaitable[Response]] = route.endpoint
         self._request = dependant.request_param_name
-        self._path = dependant.path_params
+        self._path = [(field, _validator(field)) for field in dependant.path_params]
         self._body: str | None = None
         if dependant.body_params:
             field = dependant.body_params[0]
@@ -108,10 +109,12 @@ class Call:
 
     async def _validate(self, request: Request, values: dict[str, Any]) -> None:
         found: list[Any] = []
-        for field in self._path:
-            value, wrong = field.validate(request.path_params[field.alias], values, loc=("path", field.alias))
-            found.extend(wrong or ())
-            values[field.name] = value
+        for field, validate in self._path:
+            given = request.path_params[field.alias]
+            try:
+                values[field.name] = validate(given)
+            except ValidationError:
+                found.extend(field.validate(given, values, loc=("path", field.alias))[1] or ())
         if self._body:
             try:
                 values[self._body] = self._model.validate_json(await _content(request))
@@ -119,6 +122,12 @@ class Call:
                 found.extend(error.errors(include_url=False))
         if found:
             raise invalid(RequestValidationError(found))
+
+
+def _validator(field: ModelField) -> Callable[[str], Any]:
+    """The field's own, without what FastAPI puts around it to tell what is wrong."""
+    kind = cast(Any, Annotated[field.field_info.annotation, field.field_info])
+    return TypeAdapter(kind).validator.validate_python
 
 
 async def _content(request: Request) -> bytes:

@@ -6,7 +6,7 @@ route that needs no framework has it around itself, and the framework for all ot
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from chassis import bodies, telemetry, tracing
 from chassis.cycle import WHOLE
 from chassis.direct import Call
 from chassis.errors import PayloadTooLarge, PlatformError
-from chassis.http import BODY_LIMIT, JsonResponse, problem_response
+from chassis.http import BODY_LIMIT, HEADERS, JsonResponse, problem_response
 from chassis.proxies import Networks
 
 log = telemetry.logger(__name__)
@@ -76,9 +76,9 @@ class Edge:
         else:
             await self._app(scope, receive, send)
 
-    async def straight(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
+    def straight(self, call: Call, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handles one request by the route that answers it."""
-        await _Exchange(self, scope, receive, send).run(call)
+        return _Exchange(self, scope, receive, send).run(call)
 
 
 class _Exchange:
@@ -96,12 +96,14 @@ class _Exchange:
         self._read = 0
 
     async def run(self, way: Call | ASGIApp) -> None:
-        scope, headers = self._scope, dict(self._scope["headers"])
+        scope = self._scope
+        headers = scope[HEADERS] = dict(scope["headers"])
         self._ids = telemetry.ids_from(_text(headers.get(b"x-request-id")), _text(headers.get(b"traceparent")))
         token = telemetry.bind(self._ids)
         started = time.perf_counter()
         try:
-            scope.setdefault("state", {})["prefix"] = self._prefix(headers)
+            if b"x-forwarded-prefix" in headers:
+                scope.setdefault("state", {})["prefix"] = self._prefix(headers)
             if self._head:
                 scope = self._scope = {**scope, "method": "GET"}  # the server's own still says HEAD
             if refused := self._refused(headers):
@@ -123,9 +125,8 @@ class _Exchange:
             telemetry.unbind(token)
 
     def _prefix(self, headers: Mapping[bytes, bytes]) -> str:
-        given = headers.get(b"x-forwarded-prefix")
-        client = self._scope.get("client")
-        if not given or not client or client[0] not in self._edge.trusted:
+        given, client = headers[b"x-forwarded-prefix"], self._scope.get("client")
+        if not client or client[0] not in self._edge.trusted:
             return ""
         return given.decode("latin-1").rstrip("/") if given.startswith(b"/") and len(given) <= 128 else ""
 
@@ -176,7 +177,7 @@ class _Exchange:
         return headers
 
     def _problem(self, error: PlatformError) -> Response:
-        return problem_response(error, self._scope["state"]["prefix"] + self._scope["path"])
+        return problem_response(error, self._scope.get("state", {}).get("prefix", "") + self._scope["path"])
 
     def _tell(self, seconds: float) -> None:
         if self._status < 400 and self._scope["path"].startswith(QUIET):

@@ -25,6 +25,9 @@ from chassis.errors import (
 log = telemetry.logger(__name__)
 
 BODY_LIMIT = 1_048_576
+HEADERS = "chassis.headers"
+"""Where in the scope the edge leaves the headers by name: the framework reads through all of them for each."""
+
 _MESSAGES = {
     "missing": "is required",
     "string_too_short": "must not be blank",
@@ -50,6 +53,9 @@ _MESSAGES = {
 }
 
 
+_JSON = (b"content-type", b"application/json")
+
+
 class JsonResponse(Response):
     """JSON from bytes that are ready, a model, or plain objects; `etag` is a version, or begins with one."""
 
@@ -63,8 +69,14 @@ class JsonResponse(Response):
         etag: int | str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        named = {**(headers or {}), "ETag": f'"{etag}"'} if etag is not None else headers
-        super().__init__(content, status_code, named)
+        self.status_code, self.background = status_code, None
+        self.body = body = self.render(content)
+        # What the framework's constructor finds out for every kind of answer, this one knows.
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), _JSON]
+        if etag is not None:
+            self.raw_headers.append((b"etag", f'"{etag}"'.encode("latin-1")))
+        for name, value in (headers or {}).items():
+            self.raw_headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
 
     def render(self, content: Any) -> bytes:
         """Bytes pass as they are."""
@@ -73,6 +85,12 @@ class JsonResponse(Response):
         if isinstance(content, BaseModel):
             return content.model_dump_json(by_alias=True).encode()
         return orjson.dumps(content)
+
+
+def header(request: Request, name: bytes) -> str | None:
+    """A header by its name in lower case; the last one, where a client sent several."""
+    value: bytes | None = request.scope[HEADERS].get(name)
+    return value.decode("latin-1") if value is not None else None
 
 
 def public_path(request: Request) -> str:

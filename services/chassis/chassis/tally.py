@@ -1,6 +1,7 @@
-"""A histogram for what happens on every request: plain integers, made into Prometheus's form when somebody scrapes.
+"""A histogram and a counter for what happens on every request: plain numbers, made into Prometheus's form when somebody
+scrapes.
 
-The client library's own takes a lock and walks over its buckets, several microseconds each time; everything here is
+The client library's own take locks and walk over their buckets, several microseconds each time; everything here is
 counted by one event loop, which needs no lock.
 """
 
@@ -8,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client import REGISTRY
-from prometheus_client.metrics_core import HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 
@@ -57,4 +58,43 @@ class Histogram(Collector):
                 total += count
                 buckets.append((bound, float(total)))
             family.add_metric(values, buckets, series.total)
+        yield family
+
+
+class Count:
+    """How often one combination of labels was seen."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def inc(self) -> None:
+        """One more; only from the event loop's thread."""
+        self.value += 1
+
+
+class Counter(Collector):
+    """Made and used like the client library's."""
+
+    def __init__(self, name: str, documentation: str, labels: Sequence[str] = ()) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._labels = tuple(labels)
+        self._counts: dict[tuple[str, ...], Count] = {}
+        REGISTRY.register(self)
+
+    def labels(self, *values: str) -> Count:
+        """The count of these values, in the order of the labels' names."""
+        return self._counts.get(values) or self._counts.setdefault(values, Count())
+
+    def describe(self) -> Iterator[Metric]:
+        """The name alone, so that a second metric of that name is refused."""
+        yield CounterMetricFamily(self._name, self._documentation, labels=self._labels)
+
+    def collect(self) -> Iterator[Metric]:
+        """All counts."""
+        family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
+        for values, count in list(self._counts.items()):
+            family.add_metric(values, count.value)
         yield family

@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Token
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal
 
@@ -69,16 +68,21 @@ def record_request(method: str, route: str, status: int, ids: Ids, seconds: floa
     record(f"{method} {route}", "server", ids, seconds, about, failed=failed)
 
 
+def wanted() -> bool:
+    """Whether a span that begins now would be recorded."""
+    return _recorder is not None and not telemetry.unsampled()
+
+
 def child(name: str, attributes: Mapping[str, Any], kind: Kind = "client") -> "AbstractContextManager[None]":
     """A span around a block, below the work in hand; what is called inside it becomes its child."""
-    if _recorder is None or telemetry.unsampled():
+    if not wanted():
         return _NOTHING
     return _Child(name, kind, attributes)
 
 
 def below(ids: Ids) -> Ids:
     """The ids of a span below another."""
-    return replace(ids, span_id=secrets.token_hex(8), parent_id=ids.span_id)
+    return ids._replace(span_id=secrets.token_hex(8), parent_id=ids.span_id)
 
 
 class _Child(AbstractContextManager[None]):

@@ -1,8 +1,9 @@
-"""Our histogram reads exactly like the client library's."""
+"""Our histogram and counter read exactly like the client library's."""
 
 import pytest
-from chassis.tally import Histogram
+from chassis.tally import Counter, Histogram
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import Counter as ReferenceCounter
 from prometheus_client import Histogram as Reference
 
 BUCKETS = (0.001, 0.5, 2, 10)
@@ -23,6 +24,24 @@ def test_it_is_served_as_the_librarys_own_is() -> None:
         assert "\n".join(line for line in _served() if "tally_seconds" in line) + "\n" == expected
         with pytest.raises(ValueError, match="Duplicated"):
             Histogram("tally_seconds", "Another", buckets=BUCKETS)
+    finally:
+        REGISTRY.unregister(ours)
+
+
+@pytest.mark.contract("O06")
+def test_a_counter_is_served_as_the_librarys_own_is() -> None:
+    reference = CollectorRegistry()
+    theirs = ReferenceCounter("tally_seen_total", "A test", ["kind", "name"], registry=reference)
+    ours = Counter("tally_seen_total", "A test", ["kind", "name"])
+    try:
+        for counter in (theirs, ours):
+            for name in ("x", "y", "x", 'a"\\b'):
+                counter.labels("a", name).inc()
+        assert (
+            "\n".join(line for line in _served() if "tally_seen" in line) + "\n" == generate_latest(reference).decode()
+        )
+        with pytest.raises(ValueError, match="Duplicated"):
+            Counter("tally_seen_total", "Another")
     finally:
         REGISTRY.unregister(ours)
 

@@ -7,7 +7,7 @@ from chassis.auth import Principal, Requires
 from chassis.cache import Cache
 from chassis.conditional import not_modified
 from chassis.db import InTransaction, Reads
-from chassis.http import JsonResponse, prefix
+from chassis.http import JsonResponse, header, prefix
 from chassis.inputs import Plain
 from chassis.openapi import CONFLICT, CREATED
 from chassis.paging import PageRequest, Paging
@@ -57,7 +57,7 @@ async def read_patient(request: Request, id: UUID, who: Reader) -> Response:
     # The hottest route: what can be taken from the request is not injected.
     state = request.app.state
     version, body = await queries.one_patient(state.database, state.cache, id)
-    if not_modified(request.headers.get("if-none-match"), version):
+    if not_modified(header(request, b"if-none-match"), version):
         return Response(status_code=304, headers={"ETag": f'"{version}"'})
     return JsonResponse(body, etag=version)
 
