@@ -12,14 +12,14 @@ from prometheus_client import Counter
 from chassis import telemetry
 from chassis.actuator import Health
 from chassis.errors import Unavailable
+from chassis.reach import keep_asking
 from chassis.security import kafka_client
 from chassis.settings import KafkaSettings
 
 log = telemetry.logger(__name__)
 
 SENT = Counter("kafka_producer_records_total", "Records by outcome", ["result"])
-RETRY_SECONDS = 1.0
-SEND_SECONDS = 30.0
+RETRY_SECONDS, SEND_SECONDS = 1.0, 30.0
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -50,26 +50,27 @@ class KafkaProducer:
     role = None
     critical = False
 
-    def __init__(self, settings: KafkaSettings, topics: Iterable[TopicSpec] = ()) -> None:
+    def __init__(self, settings: KafkaSettings, topics: Iterable[TopicSpec] = (), ask_every: float = 15.0) -> None:
         self._settings = settings
         self._topics = list(topics)
         self._producer: AIOKafkaProducer | None = None
+        self._ask_every = ask_every
         self._connecting: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
 
     async def start(self) -> None:
         """Connects in the background, and makes the topics where the settings say so."""
         self._connecting = asyncio.create_task(self._connect(), name="kafka producer")
+        self._asking = asyncio.create_task(keep_asking(self.health, self._ask_every), name="kafka checks")
 
     async def stop(self) -> None:
         """Flushes what was handed over."""
-        if self._connecting:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
-        for leaving in self._leaving:
-            leaving.cancel()
-        await asyncio.gather(*self._leaving, return_exceptions=True)
+        tasks = [task for task in (self._connecting, self._asking, *self._leaving) if task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._producer:
             await self._producer.stop()
         self._producer = None
