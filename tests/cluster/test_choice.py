@@ -1,10 +1,12 @@
 """Which node `make test-cluster` takes, and what the kind path says to a real kind; Docker is played by a script."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.cluster import build
+from tests.cluster.helm import Helm
 from tests.cluster.node.choice import VARIABLE, chosen
 from tests.cluster.node.kind import DOORS, PROGRAMS, KindNode, run
 from tests.cluster.node.machine import NoNode
@@ -57,7 +59,7 @@ def test_the_variable_has_the_last_word(tools: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(VARIABLE, "own")
     assert chosen() == "own"
     monkeypatch.setenv(VARIABLE, "podman")
-    with pytest.raises(NoNode, match="CLUSTER_NODE is podman; there are kind and own"):
+    with pytest.raises(NoNode, match="CLUSTER_NODE is podman; there are kind, kind-built, own"):
         chosen()
 
 
@@ -65,6 +67,16 @@ def test_a_kind_that_is_asked_for_and_not_there_is_one_sentence(tools: Path, mon
     monkeypatch.setenv(VARIABLE, "kind")
     with pytest.raises(NoNode, match="kind needs docker, kind, kubectl, helm on the PATH and a Docker that answers"):
         chosen()
+
+
+def test_the_shell_that_follows_notes_reaches_the_users_kubectl(tools: Path, tmp_path: Path) -> None:
+    for name in ("kubectl", "helm"):
+        program(tools, name, '#!/bin/sh\necho "$*" >> "$PLAYED/said"\n')
+    node = KindNode(tmp_path)
+    node.kubeconfig.write_text("a kubeconfig")
+    shell = Helm(node, "care").environ
+    subprocess.run(["sh", "-c", "kubectl version"], env=shell, timeout=30, check=True)
+    assert (tmp_path / "said").read_text().splitlines()[-1] == "version"
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,8 @@
 """`make cluster-up`: kind with the operators where Docker and kind are, this machine as a node of its own otherwise.
 
-The own node is held by a process in the background; `.run/cluster` has its id, its log and the kubeconfig.
+The own node, as kind-built, is held by a process in the background; `.run/cluster` has its id, log and kubeconfig.
 """
 
-import os
 import shutil
 import signal
 import subprocess
@@ -11,32 +10,32 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 from hpctl.layout import ROOT
 
 from tests.cluster.node import machine
-from tests.cluster.node.choice import chosen
-from tests.cluster.node.own import own_node
+from tests.cluster.node.choice import a_node, chosen
 
 PLACE = ROOT / ".run" / "cluster"
 PID = PLACE / "pid"
 KUBECONFIG = PLACE / "kubeconfig"
+HOLD = "from tests.cluster.up import hold; hold()"
 WITHIN = 2400  # Kubernetes and all images, built for the first time
 
 
 def holder() -> int | None:
-    """The process that holds the own node, if it lives."""
+    """The process that holds the node, if it lives. After a restart of the machine its id may be another's."""
     try:
-        pid = int(PID.read_text())
-        os.kill(pid, 0)
-    except (OSError, ValueError):
+        process = psutil.Process(int(PID.read_text()))
+        return process.pid if HOLD in process.cmdline() else None
+    except (OSError, ValueError, psutil.Error):
         return None
-    return pid
 
 
 def hold() -> None:
     """Be the node until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with own_node() as cluster:
+    with a_node() as cluster:
         cluster.provide()
         shutil.copy(cluster.kubeconfig, KUBECONFIG)
         signal.pause()
@@ -49,7 +48,7 @@ def start() -> None:
     KUBECONFIG.unlink(missing_ok=True)
     log = PLACE / "log"
     with log.open("w") as output:
-        command = [sys.executable, "-c", "from tests.cluster.up import hold; hold()"]
+        command = [sys.executable, "-c", HOLD]
         child = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )

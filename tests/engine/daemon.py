@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -50,8 +51,9 @@ class Dockerd(Server):
     start_within = 90.0
     stop_within = 60.0
 
-    def __init__(self, directory: Path, state: Path, containerd: Containerd, subnet: int) -> None:
+    def __init__(self, directory: Path, state: Path, containerd: Containerd, subnet: int, runtime: Path | None) -> None:
         super().__init__(directory)
+        self.runtime = runtime
         self.state = state
         self.containerd = containerd
         self.subnet = subnet
@@ -86,7 +88,8 @@ class Dockerd(Server):
 
     def _configuration(self) -> Path:
         path = self.state / "daemon.json"
-        path.write_text("{}")
+        chosen = {"runtimes": {"ours": {"path": str(self.runtime)}}, "default-runtime": "ours"}
+        path.write_text(json.dumps(chosen if self.runtime else {}))
         return path
 
 
@@ -128,10 +131,11 @@ class Engine:
 
 
 @contextlib.contextmanager
-def engine(subnet: int = 201) -> Iterator[Engine]:
+def engine(subnet: int = 201, runtime: Path | None = None) -> Iterator[Engine]:
     """The engine until the block ends: its images stay in the user's cache, for all suites; its containers do not.
 
-    One process at a time may have it; another one waits. `subnet` is the second number of its networks' addresses.
+    One process at a time may have it; another one waits. `subnet` is the second number of its networks' addresses,
+    `runtime` what starts containers instead of runc.
     """
     install(PACKAGES)
     root = cache_directory() / "docker-engine"
@@ -139,12 +143,12 @@ def engine(subnet: int = 201) -> Iterator[Engine]:
     with (root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as state:
-            yield from _running(root, Path(state), subnet)
+            yield from _running(root, Path(state), subnet, runtime)
 
 
-def _running(root: Path, state: Path, subnet: int) -> Iterator[Engine]:
+def _running(root: Path, state: Path, subnet: int, runtime: Path | None) -> Iterator[Engine]:
     containerd = Containerd(root / "containerd", state)
-    dockerd = Dockerd(root / "docker", state, containerd, subnet)
+    dockerd = Dockerd(root / "docker", state, containerd, subnet, runtime)
     try:
         containerd.start()
         dockerd.start()

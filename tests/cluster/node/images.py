@@ -14,8 +14,8 @@ from hpctl.layout import SERVICES
 from tests.cluster.charts import CHARTS
 from tests.cluster.node.releases import Release, releases
 from tests.cluster.node.runtime import PAUSE
-from tests.engine.base import PYTHON, ensure_base
-from tests.engine.daemon import engine
+from tests.engine.base import DEBIAN, PYTHON, ensure_base
+from tests.engine.daemon import Engine
 from tests.engine.images import TARGETS, Docker, build_one
 from tests.engine.standins import build_standins, image_of
 
@@ -49,17 +49,16 @@ class MachinesDocker:
             raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
 
 
-def archive(target: Path) -> None:
+def archive(built: Engine, target: Path) -> None:
     """Build all, stand-ins for what cannot be pulled included, and write them into one archive."""
-    with engine() as built:
-        ensure_base(built)
-        _build_ours(built)
-        build_standins(built, *BUILTIN)
-        for service, place in BUILTIN.items():
-            _derive(built, Release(chart_image(*place), image_of(service), lines=ADDED.get(service, ())))
-        _derive(built, Release(chart_image(*GRAFANA), PYTHON, lines=PAGE))
-        _derive(built, Release(PAUSE, "debian:trixie-slim", lines=('CMD ["sleep", "infinity"]',)))
-        built.docker("save", "--output", target, *ours(), PAUSE, *official())
+    ensure_base(built)
+    _build_ours(built)
+    build_standins(built, *BUILTIN)
+    for service, place in BUILTIN.items():
+        _derive(built, Release(chart_image(*place), image_of(service), lines=ADDED.get(service, ())))
+    _derive(built, Release(chart_image(*GRAFANA), PYTHON, lines=PAGE))
+    _derive(built, Release(PAUSE, DEBIAN, lines=('CMD ["sleep", "infinity"]',)))
+    built.docker("save", "--output", target, *ours(), PAUSE, *official())
 
 
 def archive_ours(docker: Docker, target: Path) -> None:

@@ -1,7 +1,7 @@
 """Kubernetes in Docker as the node: where Docker, kind, kubectl and helm are, as on a user's machine.
 
-Only the workflow's job `cluster-on-kind` runs the pods' tests on it. Where kind's node image cannot be pulled, what is
-said to kind is tested alone (`test_choice.py`).
+The workflow's job `cluster-on-kind` runs the pods' tests on it. Where kind's node image cannot be pulled, `built.py` has
+one; and what is said to kind is tested alone (`test_choice.py`).
 """
 
 import contextlib
@@ -26,7 +26,8 @@ class KindNode(Node):
     """A kind cluster with a name, a kubeconfig and ports of its own: nobody's current context is touched."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, "kubectl")
+        # by its whole path: a shell of the tests has a `kubectl` of its own, which calls this one
+        super().__init__(directory, shutil.which("kubectl") or "kubectl")
         self.cluster = f"healthcare-{secrets.token_hex(3)}"
         self.name = f"{self.cluster}-control-plane"
         self.ports = {port: free_port() for port in DOORS}
@@ -102,12 +103,16 @@ def present() -> bool:
 def kind_node() -> Iterator[KindNode]:
     """A kind cluster until the block ends."""
     with tempfile.TemporaryDirectory(prefix="kind-") as place:
-        node = KindNode(Path(place))
-        try:
-            node.start()
-            yield node
-        finally:
-            node.stop()
+        yield from running(KindNode(Path(place)))
+
+
+def running(node: KindNode) -> Iterator[KindNode]:
+    """Its cluster, until the caller goes on."""
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
 
 
 def run(*words: str, timeout: float = 600) -> None:

@@ -11,6 +11,7 @@ from tests.cluster.node.agents import NAME, Kubelet, NameServer, Proxy
 from tests.cluster.node.node import Node
 from tests.cluster.node.runtime import Runtime
 from tests.cluster.node.volumes import Volumes
+from tests.engine.daemon import engine
 
 
 class OwnNode(ControlPlane, Node):
@@ -47,7 +48,8 @@ class OwnNode(ControlPlane, Node):
 
     def provide(self) -> None:
         archive = self.directory / "images.tar"
-        images.archive(archive)
+        with engine() as built:
+            images.archive(built, archive)
         self.runtime.load(archive)
         archive.unlink()
 

@@ -84,7 +84,8 @@ def bring_up(cluster: Node, namespace: str) -> Platform:
 
 def _settings(name: str) -> dict[str, Any]:
     """What a service's chart is told beyond its defaults."""
-    tokens = {"auth": {"existingSecret": "tokens"}}
+    small = {"resources": {"requests": {"cpu": "50m"}}}  # on kind two CPUs would be too few for the defaults
+    tokens = {"auth": {"existingSecret": "tokens"}} | small
     if name == "api-gateway":
         return tokens | {"config": {"RATE_LIMITS": "default=5000/10000,auth=500/500"}}
     demo = {"env": {"SQL_INIT_MODE": "always"}} if name == "auth-service" else {}
