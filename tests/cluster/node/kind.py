@@ -1,7 +1,7 @@
 """Kubernetes in Docker as the node: where Docker, kind, kubectl and helm are, as on a user's machine.
 
-The workflow's job `cluster-on-kind` runs the pods' tests on it. Where kind's node image cannot be pulled, `built.py` has
-one; and what is said to kind is tested alone (`test_choice.py`).
+The workflow's job `cluster-on-kind` runs the pods' tests on it. Where kind's node image cannot be pulled, `built.py`
+makes one; and what is said to kind is tested alone (`test_choice.py`).
 """
 
 import contextlib
