@@ -1,28 +1,76 @@
 """Child processes: forked and spawned ones behave alike."""
 
+import json
 import os
 import signal
+import subprocess
 import sys
+from functools import partialmethod
+from typing import Any
 
 import psutil
 import pytest
 from chassis.testing import eventually, free_port
-from hpctl.children import Module
 from hpctl.probe import listens
 from hpctl.watched import Watched
 
+ANSWERS = """
+import json, pathlib, sys
 from hpctl import children
+name, package, environ, log, fork = json.loads(sys.argv[1])
+children.CAN_FORK = fork and children.CAN_FORK
+module = children.Module(name, package, environ, pathlib.Path(log))
+for line in sys.stdin:
+    answer = getattr(module, line.strip())
+    print(json.dumps(answer() if callable(answer) else answer), flush=True)
+module.kill()
+"""
+
+
+class Elsewhere:
+    """A Module in a process that has no threads, as the supervisor's has none: from one with threads, as pytest's,
+    nobody can fork safely."""
+
+    def __init__(self, *given: object) -> None:
+        command = [sys.executable, "-c", ANSWERS, json.dumps(given)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def _ask(self, word: str) -> Any:
+        self._process.stdin.write(word + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    running = property(lambda self: self._ask("running"))
+    code = property(lambda self: self._ask("code"))
+    launch = partialmethod(_ask, "launch")
+    terminate = partialmethod(_ask, "terminate")
+    kill = partialmethod(_ask, "kill")
+    last_words = partialmethod(_ask, "last_words")
+
+    def close(self) -> None:
+        self._process.communicate(timeout=30)
 
 
 @pytest.fixture(params=["forked", "spawned"])
-def module(request, monkeypatch, tmp_path):
-    """`hpctl.doors` on a free port; forking happens in a process of its own, for pytest has threads."""
-    monkeypatch.setattr(children, "CAN_FORK", request.param == "forked" and sys.version_info < (3, 12))
+def start(request, tmp_path):
+    """Makes a Module of `hpctl.doors` with this environment."""
+    made = []
+
+    def starting(**environ: str) -> Elsewhere:
+        environ |= {"PATH": os.environ["PATH"]}
+        made.append(Elsewhere("doors", "hpctl.doors", environ, str(tmp_path / "log"), request.param == "forked"))
+        return made[-1]
+
+    yield starting
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def module(start):
+    """`hpctl.doors` on a free port."""
     port = free_port()
-    environ = {"DOORS": str(port), "DOORS_TO": str(free_port()), "PATH": os.environ["PATH"]}
-    module = Module("doors", "hpctl.doors", environ, tmp_path / "log")
-    yield module, port
-    module.kill()
+    return start(DOORS=str(port), DOORS_TO=str(free_port())), port
 
 
 async def test_it_runs_with_its_own_log_and_ends_when_asked(module):
@@ -55,9 +103,8 @@ async def test_it_is_started_again_later_and_later(module):
     assert watched.restarts == 8
 
 
-@pytest.mark.usefixtures("module")
-async def test_a_failure_is_told_by_its_code_and_its_log(tmp_path):
-    bad = Module("bad", "hpctl.doors", {"PATH": os.environ["PATH"]}, tmp_path / "bad.log")
+async def test_a_failure_is_told_by_its_code_and_its_log(start):
+    bad = start()
     bad.launch()
     await eventually(lambda: bad.code is not None)
     assert bad.code == 1
