@@ -7,12 +7,13 @@ from monitoring.dashboards.cache import CACHE
 from monitoring.dashboards.events import EVENTS
 from monitoring.dashboards.gateway import GATEWAY
 from monitoring.dashboards.infrastructure import INFRASTRUCTURE
+from monitoring.dashboards.kafka import KAFKA
 from monitoring.dashboards.overview import OVERVIEW
 from monitoring.dashboards.reconciler import OPERATOR
 from monitoring.dashboards.runtime import RUNTIME
 
 FOLDER = Path(__file__).resolve().parents[1] / "grafana" / "dashboards"
-DASHBOARDS = (OVERVIEW, EVENTS, CACHE, GATEWAY, RUNTIME, OPERATOR, INFRASTRUCTURE)
+DASHBOARDS = (OVERVIEW, EVENTS, CACHE, GATEWAY, RUNTIME, OPERATOR, KAFKA, INFRASTRUCTURE)
 
 
 def files() -> dict[str, str]:

@@ -10,8 +10,11 @@ from contextlib import contextmanager, suppress
 
 import httpx2 as httpx
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from chassis.shards import LOCK_CLASS, SHARDS
 from chassis.testing import eventually
+from healthcare_contracts import topics
 from hpctl.layout import Layout, service_named
 
 from hpctl import state
@@ -29,6 +32,7 @@ SEEN = 3.0  # seconds that a state is held, so that two scrapes see it
 def all_of_it(stack: Stack, client: httpx.Client) -> None:
     asyncio.run(events_wait(stack, client))
     asyncio.run(the_projection_waits(stack, client))
+    asyncio.run(kafka_refuses(stack, client))
     asyncio.run(a_poison_message(stack))
     redis_hangs(stack, client)
     a_service_hangs_and_dies(stack, client)
@@ -62,6 +66,22 @@ async def the_projection_waits(stack: Stack, client: httpx.Client) -> None:
         await asyncio.to_thread(_until, stack, "appointment-service", "consumer_lag")
 
 
+async def kafka_refuses(stack: Stack, client: httpx.Client) -> None:
+    """Messages of a topic may have one byte for a while: none is taken in, and the events wait."""
+    topic = topics.PATIENT_CREATED
+    admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{Layout(stack.offset).port('KAFKA_PORT')}")
+    await admin.start()
+    try:
+        tight = ConfigResource(ConfigResourceType.TOPIC, topic.name, topic.config | {"max.message.bytes": "1"})
+        await admin.alter_configs([tight])
+        await asyncio.to_thread(client.post, "/api/patients", json=a_patient())
+        await asyncio.to_thread(_until, stack, "patient-service", "kafka_producer_records_total", result="failed")
+    finally:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, topic.config)])
+        await admin.close()
+    await asyncio.to_thread(wait_for, lambda: _of(stack, "patient-service", "outbox_messages", {}) == 0)
+
+
 async def a_poison_message(stack: Stack) -> None:
     """Something on a topic that is no event."""
     producer = AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{Layout(stack.offset).port('KAFKA_PORT')}")
@@ -74,15 +94,15 @@ async def a_poison_message(stack: Stack) -> None:
 def redis_hangs(stack: Stack, client: httpx.Client) -> None:
     """Reads go to the database meanwhile."""
     person = client.post("/api/patients", json=a_patient()).json()["id"]
-    with _stopped(_pid(stack, "valkey")):
+    with stopped(pid_of(stack, "valkey")):
         assert client.get(f"/api/patients/{person}").status_code == 200
         _until(stack, "patient-service", "cache_requests_total", result="error")
 
 
 def a_service_hangs_and_dies(stack: Stack, client: httpx.Client) -> None:
     """Requests wait for it, then lose their connections; its breaker opens; it comes back by itself."""
-    pid = _pid(stack, "analytics-service")
-    with ThreadPoolExecutor(12) as pool, _stopped(pid):
+    pid = pid_of(stack, "analytics-service")
+    with ThreadPoolExecutor(12) as pool, stopped(pid):
         waiting = [pool.submit(_get, client, "/api/analytics/summary") for _ in range(12)]
         time.sleep(SEEN)
         os.kill(pid, signal.SIGKILL)
@@ -97,14 +117,16 @@ def _get(client: httpx.Client, path: str) -> int:
     return client.get(path).status_code
 
 
-def _pid(stack: Stack, name: str) -> int:
+def pid_of(stack: Stack, name: str) -> int:
+    """The process of that name."""
     running = state.running(Layout(stack.offset))
     assert running is not None
     return next(process.pid for process in running.processes if process.name == name)
 
 
 @contextmanager
-def _stopped(pid: int) -> Iterator[None]:
+def stopped(pid: int) -> Iterator[None]:
+    """It hangs meanwhile."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -115,19 +137,20 @@ def _stopped(pid: int) -> Iterator[None]:
 
 def _until(stack: Stack, service: str, metric: str, **labels: str) -> None:
     """Waits until the service says more than 0 of it, and long enough for a scrape to see that."""
-    port = Layout(stack.offset).port(service_named(service).port)
-    _wait(lambda: _value(f"http://127.0.0.1:{port}/actuator/prometheus", metric, labels) > 0)
+    wait_for(lambda: _of(stack, service, metric, labels) > 0)
     time.sleep(SEEN)
 
 
-def _value(url: str, metric: str, labels: dict[str, str]) -> float:
+def _of(stack: Stack, service: str, metric: str, labels: dict[str, str]) -> float:
+    url = f"http://127.0.0.1:{Layout(stack.offset).port(service_named(service).port)}/actuator/prometheus"
     lines = [line for line in httpx.get(url, timeout=10).text.splitlines() if line.startswith((f"{metric}{{", metric))]
     wanted = [f'{name}="{value}"' for name, value in labels.items()]
     return sum(float(line.rpartition(" ")[2]) for line in lines if all(each in line for each in wanted))
 
 
-def _wait(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+def wait_for(check: Callable[[], bool], within: float = 30) -> None:
+    """Returns once it is so."""
+    deadline = time.monotonic() + within
     while not check():
         assert time.monotonic() < deadline
         time.sleep(0.1)
