@@ -5,7 +5,6 @@ import contextlib
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -22,13 +21,13 @@ from chassis.errors import Unavailable
 from chassis.ids import new_id
 from chassis.kafka import KafkaProducer, ensure_topics
 from chassis.postgres import DatabaseSettings
+from chassis.scram import ScramKafka
 from chassis.security import kafka_client, tls
 from chassis.selfsigned import certify
 from chassis.settings import KafkaSettings, ServiceSettings
 from chassis.statement import Statement
 from chassis.testing import eventually
 from healthcare_contracts.topics import Topic
-from hpctl.embedded.kafka import Kafka, _java
 from hpctl.embedded.postgres import Postgres
 
 PASSWORD = "a long and honest passphrase"
@@ -131,43 +130,10 @@ def test_what_a_secret_lacks_is_one_sentence_without_a_value(tmp_path: Path) -> 
         kafka_client(Settings.from_environ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_CA_FILE": "/nowhere"}))
 
 
-class ScramKafka(Kafka):
-    """A broker whose outer listener speaks TLS and asks for a SCRAM name."""
-
-    certificate: Path
-
-    def _settings(self) -> dict[str, object]:
-        lines = {
-            each: (self.certificate / each).read_text().strip().replace("\n", "\\n")
-            for each in ("server.crt", "server.key")
-        }
-        module = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-        return super()._settings() | {
-            "listener.security.protocol.map": "INTERNAL:PLAINTEXT,EXTERNAL:SASL_SSL,CONTROLLER:PLAINTEXT",
-            "listener.name.external.sasl.enabled.mechanisms": "SCRAM-SHA-512",
-            "listener.name.external.scram-sha-512.sasl.jaas.config": module,
-            "listener.name.external.ssl.keystore.type": "PEM",
-            "listener.name.external.ssl.keystore.certificate.chain": lines["server.crt"],
-            "listener.name.external.ssl.keystore.key": lines["server.key"],
-        }
-
-
 @pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory, certificate: Path) -> Iterator[ScramKafka]:
-    server = ScramKafka(tmp_path_factory.mktemp("kafka"))
-    server.certificate = certificate
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScramKafka]:
+    server = ScramKafka(tmp_path_factory.mktemp("kafka"), {"service": PASSWORD})
     server.start()
-    words = [
-        "--bootstrap-server",
-        server.bootstrap_servers,
-        "--alter",
-        "--entity-type",
-        "users",
-        "--entity-name",
-        "service",
-    ]
-    user = _java("kafka.admin.ConfigCommand", *words, "--add-config", f"SCRAM-SHA-512=[password={PASSWORD}]")
-    subprocess.run(user, check=True, capture_output=True, timeout=60)
     yield server
     server.stop()
 
@@ -178,12 +144,12 @@ def _environ(server: ScramKafka, password: str) -> dict[str, str]:
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
         "KAFKA_USERNAME": "service",
         "KAFKA_PASSWORD": password,
-        "KAFKA_CA_FILE": str(server.certificate / "server.crt"),
+        "KAFKA_CA_FILE": str(server.ca),
     }
 
 
 async def test_producer_and_consumer_prove_their_name_over_tls(
-    kafka: ScramKafka, database: str, certificate: Path, tmp_path: Path
+    kafka: ScramKafka, database: str, tmp_path: Path
 ) -> None:
     secret = _secret(tmp_path / "secret", database, PASSWORD)
     environ = {"DATABASE_SECRET_DIR": str(secret), "DATABASE_TLS": "require", **_environ(kafka, PASSWORD)}
