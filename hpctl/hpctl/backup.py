@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -46,12 +47,16 @@ def back_up(layout: Layout, directory: Path | None = None, names: Sequence[str] 
         raise Failure(f"{target} exists already: a backup is never overwritten")
     making = target.with_name(f"{target.name}.making")
     making.mkdir(parents=True, mode=0o700)
-    with _server(layout) as postgres:
-        version = postgres.execute("SHOW server_version")
-        archives = [_dump(postgres, service, making) for service in chosen]
-    manifest = {"made": made.isoformat(), "postgresql": version, "archives": [asdict(each) for each in archives]}
-    (making / MANIFEST).write_text(json.dumps(manifest, indent=1))
-    making.rename(target)
+    try:
+        with _server(layout) as postgres:
+            version = postgres.execute("SHOW server_version")
+            archives = [_dump(postgres, service, making) for service in chosen]
+        manifest = {"made": made.isoformat(), "postgresql": version, "archives": [asdict(each) for each in archives]}
+        (making / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        making.rename(target)
+    except BaseException:
+        shutil.rmtree(making)  # it holds personal data, and would be in the way of the next try
+        raise
     return target
 
 

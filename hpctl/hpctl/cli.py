@@ -15,6 +15,8 @@ from hpctl import stack, state
 from hpctl.layout import Failure, Layout, UsageError
 from hpctl.report import DEMO_EMAIL, DEMO_PASSWORD, console, errors, rows, show_addresses, show_progress, show_status
 
+EVERYTHING = 1_000_000
+
 app = typer.Typer(
     help="The healthcare platform on this machine.",
     no_args_is_help=True,
@@ -29,6 +31,7 @@ app.add_typer(projections, name="projection")
 Topic = Annotated[str, typer.Argument(help="a dead-letter topic, as `hpctl dlq list` prints it")]
 Services = Annotated[list[str] | None, typer.Option("--service", help="only this service; may be given again")]
 Count = Annotated[int, typer.Option(min=1, help="how many, the oldest first")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @app.command()
@@ -56,11 +59,10 @@ def down() -> None:
 
 
 @app.command()
-def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def reset(yes: Yes = False) -> None:
     """Stop everything and delete its data."""
     layout = Layout.from_environ()
-    if not yes and sys.stdin.isatty() and not typer.confirm(f"Delete all data in {layout.directory}?"):
-        raise Failure("nothing was deleted")
+    _ask(f"Delete all data in {layout.directory}?", yes)
     console.print("stopped, and its data is deleted" if stack.reset(layout) else "there was nothing to delete")
 
 
@@ -171,7 +173,7 @@ def dlq_show(
 
 
 @dead_letters.command("replay")
-def dlq_replay(topic: Topic, count: Count = 1_000_000) -> None:
+def dlq_replay(topic: Topic, count: Count = EVERYTHING) -> None:
     """Give messages back to the group that could not handle them, and to no other."""
     from hpctl import dlq
 
@@ -180,10 +182,12 @@ def dlq_replay(topic: Topic, count: Count = 1_000_000) -> None:
 
 
 @dead_letters.command("discard")
-def dlq_discard(topic: Topic, count: Count = 1_000_000) -> None:
+def dlq_discard(topic: Topic, count: Count = EVERYTHING, yes: Yes = False) -> None:
     """Delete messages for good."""
     from hpctl import dlq
 
+    which = "everything" if count >= EVERYTHING else f"the oldest {count}"
+    _ask(f"Delete {which} of {topic} for good?", yes)
     console.print(f"discarded {asyncio.run(dlq.discard(Layout.from_environ(), topic, count))} of {topic}")
 
 
@@ -193,6 +197,12 @@ def projection_rebuild() -> None:
     from hpctl.projection import rebuild
 
     asyncio.run(rebuild(Layout.from_environ()))
+
+
+def _ask(question: str, yes: bool) -> None:
+    """Somebody at a terminal has to agree; a script has been told what it does. Raises Failure."""
+    if not yes and sys.stdin.isatty() and not typer.confirm(question):
+        raise Failure("nothing was deleted")
 
 
 def main() -> int:

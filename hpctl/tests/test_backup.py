@@ -78,3 +78,10 @@ def test_one_service_can_be_saved_alone_and_only_its_owner_reads_it(running: Any
     again = running.hpctl("backup", str(tmp_path / "one"))
     assert again.returncode == 1 and "never overwritten" in again.stderr
     assert running.hpctl("backup", "--service", "api-gateway").returncode == 1
+
+
+def test_a_backup_that_fails_leaves_nothing_behind(running: Any, tmp_path: Path) -> None:
+    failed = running.hpctl("backup", str(tmp_path / "failed"), PATIENT_DB_PORT="1")  # where nobody listens
+    assert failed.returncode == 1, failed.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert running.hpctl("backup", str(tmp_path / "failed")).returncode == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pty
 import subprocess
 import sys
 import uuid
@@ -50,6 +51,18 @@ class Letters:
             [sys.executable, "-m", "hpctl", "dlq", *words],
             env=environ, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
+
+    def typed(self, answer: str, *words: str) -> int:
+        """The exit code of a command at a terminal, at which somebody types this answer."""
+        keyboard, terminal = pty.openpty()
+        environ = os.environ | {"PORT_OFFSET": "0", "KAFKA_PORT": str(self.port)}
+        command = [sys.executable, "-m", "hpctl", "dlq", *words]
+        try:
+            os.write(keyboard, f"{answer}\n".encode())
+            return subprocess.run(command, env=environ, stdin=terminal, timeout=60, check=False).returncode
+        finally:
+            os.close(keyboard)
+            os.close(terminal)
 
     def left(self) -> int:
         lines = [line.split() for line in self.hpctl("list").stdout.splitlines()]
@@ -114,3 +127,14 @@ async def test_an_unknown_topic_is_bad_use(letters):
         done = letters.hpctl("show", topic)
         assert done.returncode == 2
         assert topic in done.stderr
+
+
+async def test_at_a_terminal_discarding_asks_first(letters: Letters):
+    for key in (b"a", b"b", b"c"):
+        await letters.bury(key, SECRET)
+    assert letters.typed("n", "discard", letters.dead) == 1
+    assert letters.left() == 3
+    assert letters.typed("y", "discard", letters.dead, "--count", "1") == 0
+    assert letters.left() == 2
+    assert letters.typed("n", "discard", letters.dead, "--yes") == 0
+    assert letters.left() == 0
