@@ -35,7 +35,7 @@ class Fields:
     """A block of header fields, read once; equal blocks of one connection share it."""
 
     __slots__ = (
-        "acrh", "acrm", "authorization", "chunked", "close", "expect", "forwarded_for", "host", "identity", "length",
+        "acrm", "authorization", "chunked", "close", "expect", "forwarded_for", "host", "identity", "length",
         "named", "onward", "origin", "passed", "prefix", "proto", "request_id", "seen", "standings", "trace",
     )  # fmt: skip
 
@@ -48,7 +48,6 @@ class Fields:
         self.authorization: bytes | None = None
         self.origin: bytes | None = None
         self.acrm: bytes | None = None
-        self.acrh: bytes | None = None
         self.request_id: bytes | None = None
         self.trace: tuple[bytes, bytes, bytes] | None = None  # trace id, flags, and the span of the caller
         self.forwarded_for: bytes | None = None  # the three below mean something from a trusted proxy only
@@ -179,5 +178,4 @@ _READERS: dict[bytes, Callable[[Fields, bytes], None]] = {
     b"x-forwarded-proto": _keep("proto"),
     b"x-forwarded-prefix": _keep("prefix"),
     b"access-control-request-method": _keep("acrm"),
-    b"access-control-request-headers": _keep("acrh"),
 }
