@@ -51,6 +51,7 @@ class Jwks:
     async def stop(self) -> None:
         """Ends; whoever waits for a key is told that it is not there."""
         tasks = [task for task in (self._task, self._question) if task is not None]
+        self._task = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -60,7 +61,7 @@ class Jwks:
         return Health(up=self._known > 0, details={"keys": self._known})
 
     async def find(self, kid: str) -> bool:
-        """Whether the verifier has that key now that the issuer was asked, for which two seconds are left at most.
+        """Whether the verifier has that key once the issuer has been asked, which takes two seconds at most.
 
         It says no at once while too many were asked for, or too many wait.
         """
@@ -88,7 +89,7 @@ class Jwks:
         now = time.monotonic()
         self._spare = min(self._spare + (now - self._counted) / RETRY_SECONDS, AT_ONCE)
         self._counted = now
-        if self._spare < 1:
+        if self._spare < 1 or self._task is None:  # whoever still waits when it has ended asks nothing more
             return False
         self._spare -= 1
         return True

@@ -10,7 +10,7 @@ import pytest
 from chassis.app import create_app
 from chassis.auth import Principal, Requires, TokenVerifier
 from chassis.issuer import TokenIssuer
-from chassis.jwks import AT_ONCE
+from chassis.jwks import AT_ONCE, Jwks
 from chassis.settings import ServiceSettings, TokenSettings
 from chassis.testing import eventually, serve, token
 from cryptography.hazmat.primitives import serialization
@@ -208,3 +208,18 @@ async def test_an_issuer_that_does_not_answer_holds_nobody_up_for_long(monkeypat
         forged = asyncio.create_task(status(stranger))
         assert await status(known) == 200
         assert await forged == 401  # though the issuer has not answered
+
+
+async def test_when_it_ends_whoever_waits_is_told_and_asks_no_more(patient: None) -> None:
+    publisher = Publisher(issuer())
+    publisher.may_answer.clear()
+    async with serve(publisher.app()) as auth:
+        url = f"{auth}/.well-known/jwks.json"
+        jwks = Jwks(url, TokenVerifier(Settings.from_environ({"JWT_JWKS_URL": url})))
+        await jwks.start()
+        waiting = asyncio.create_task(jwks.find("a new one"))
+        await eventually(lambda: publisher.asked == 1)
+        await jwks.stop()
+        assert await waiting is False
+        publisher.may_answer.set()
+    assert publisher.asked == 1
