@@ -24,6 +24,7 @@ from chassis.settings import TracingSettings
 from chassis.telemetry import Ids
 
 _SCOPE = InstrumentationScope(name="chassis")
+_BELOW_ANOTHER = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
 _RECORDED = SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
 
 
@@ -42,15 +43,15 @@ class _Ended(NamedTuple):
 
     def write(self, span: Span) -> None:
         """Fills an empty span."""
-        span.CopyFrom(self.shared)
-        span.trace_id = bytes.fromhex(self.ids.trace_id)
-        span.span_id = bytes.fromhex(self.ids.span_id)
-        span.start_time_unix_nano = self.start
-        span.end_time_unix_nano = self.end
-        span.flags = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
-        if self.ids.parent_id:
-            span.parent_span_id = bytes.fromhex(self.ids.parent_id)
-            span.flags |= SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+        shared, ids, start, end = self
+        span.CopyFrom(shared)
+        span.trace_id = bytes.fromhex(ids.trace_id)
+        span.span_id = bytes.fromhex(ids.span_id)
+        span.start_time_unix_nano = start
+        span.end_time_unix_nano = end
+        if ids.parent_id:
+            span.parent_span_id = bytes.fromhex(ids.parent_id)
+            span.flags = _BELOW_ANOTHER
 
 
 class _Exporter(OTLPSpanExporter):
@@ -79,11 +80,13 @@ class Recorder:
         exporter = _Exporter(service, settings.otel_exporter_otlp_traces_endpoint or every)
         self._processor = BatchSpanProcessor(exporter, schedule_delay_millis=1000)
         ratio = settings.otel_traces_sampler_arg if settings.otel_traces_sampler.endswith("ratio") else 1.0
-        self._below = 0 if settings.otel_traces_sampler.endswith("off") else round(ratio * 2**64)
+        below = 0 if settings.otel_traces_sampler.endswith("off") else round(ratio * 2**64)
+        # Compared as text, which it is anyway: digits of equal length sort as their numbers do, and "g" is behind all.
+        self._below = f"{below:016x}" if below < 2**64 else "g"
 
     def samples(self, trace_id: str) -> bool:
         """Whether a trace is recorded: by its id, as TraceIdRatioBased does, so that all services agree."""
-        return int(trace_id[16:], 16) < self._below
+        return trace_id[16:] < self._below
 
     def record(
         self, name: str, kind: str, ids: Ids, seconds: float, attributes: Mapping[str, Any], failed: bool
@@ -106,6 +109,7 @@ def _shared(name: str, kind: str, failed: bool, attributes: tuple[tuple[str, Any
         kind=Span.SpanKind.Value(f"SPAN_KIND_{kind.upper()}"),
         attributes=_attributes(attributes),
         status=Status(code=Status.STATUS_CODE_ERROR) if failed else Status(),
+        flags=SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK,
     )
 
 

@@ -31,7 +31,7 @@ def verdict(adapter: TypeAdapter[str], text: str) -> Any:
 
 @given(LOCAL, DOMAINS)
 @example("john.doe", "example.com")
-@example("a" * 65, "example.com")
+@example("a" * 66, ".".join(["a" * 60] * 4)[:185] + ".com")
 @example("a" * 64, ".".join(["a" * 60] * 4)[:189])
 def test_an_address_is_what_the_library_says(local: str, domain: str) -> None:
     assert verdict(OURS, f"{local}@{domain}") == verdict(THEIRS, f"{local}@{domain}")
