@@ -63,17 +63,19 @@ Refers = Callable[[str, str], list[Key]]
 
 def register(registry: kopf.OperatorRegistry, queue: WorkQueue, refers: Refers) -> None:
     """What is watched, and to which platform an event belongs."""
-    known: set[tuple[str, str]] = set()
+    known: dict[Key, int] = {}
 
     @kopf.on.login(registry=registry)
     async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def platform(namespace: str | None, name: str | None, event: kopf.RawEvent, **_: Any) -> None:
-        key = (namespace or "", name or "")
-        known.discard(key) if event["type"] == "DELETED" else known.add(key)
-        queue.add(key)
+    async def platform(
+        namespace: str | None, name: str | None, meta: kopf.Meta, event: kopf.RawEvent, **_: Any
+    ) -> None:
+        key, generation = (namespace or "", name or ""), meta.get("generation", 0)
+        queue.add(key, urgent=known.get(key) != generation)  # an edit; the rest is mostly our own writing of the status
+        known.pop(key, None) if event["type"] == "DELETED" else known.update({key: generation})
 
     async def child(labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
         queue.add((namespace or "", labels[PLATFORM]))

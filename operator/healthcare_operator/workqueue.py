@@ -16,18 +16,25 @@ LONGEST_RETRY_SECONDS = 60.0
 
 
 class WorkQueue:
-    """`work(key)` answers when it wants to be called again, in seconds; raising means soon, and later each time."""
+    """`work(key)` answers when it wants to be called again, in seconds; raising means soon, and later each time.
+
+    What is urgent comes first: one edit does not wait for a hundred platforms whose pods are coming up. One worker of
+    several takes whatever is due longest, so that nothing is put off for ever.
+    """
 
     def __init__(self, work: Callable[[Key], Awaitable[float]], workers: int) -> None:
         self._work = work
         self._workers = workers
         self._due: dict[Key, float] = {}
+        self._urgent: set[Key] = set()
         self._running: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._changed = asyncio.Event()
 
-    def add(self, key: Key, delay: float = 0.0) -> None:
+    def add(self, key: Key, delay: float = 0.0, *, urgent: bool = False) -> None:
         """Asks for a pass; the earliest wish counts."""
+        if urgent:
+            self._urgent.add(key)
         due = time.monotonic() + delay
         self._due[key] = min(due, self._due.get(key, due))
         self._changed.set()
@@ -35,6 +42,7 @@ class WorkQueue:
     def forget(self, key: Key) -> None:
         """The platform is gone."""
         self._due.pop(key, None)
+        self._urgent.discard(key)
         self._failures.pop(key, None)
 
     @property
@@ -58,12 +66,12 @@ class WorkQueue:
     async def run(self) -> None:
         """Works until it is cancelled."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._workers):
-                group.create_task(self._serve())
+            for number in range(self._workers):
+                group.create_task(self._serve(fair=number == 0 < self._workers - 1))
 
-    async def _serve(self) -> None:
+    async def _serve(self, *, fair: bool) -> None:
         while True:
-            key = await self._next()
+            key = await self._next(fair=fair)
             self._running[key] = time.monotonic()
             try:
                 again = await self._work(key)
@@ -78,13 +86,15 @@ class WorkQueue:
             if again >= 0:
                 self.add(key, again)
 
-    async def _next(self) -> Key:
+    async def _next(self, *, fair: bool) -> Key:
         while True:
             now = time.monotonic()
             ready = [(due, key) for key, due in self._due.items() if key not in self._running]
             if ready and min(ready)[0] <= now:
-                key = min(ready)[1]
+                urgent = [] if fair else [each for each in ready if each[0] <= now and each[1] in self._urgent]
+                _, key = min(urgent or ready)
                 del self._due[key]
+                self._urgent.discard(key)
                 return key
             self._changed.clear()
             wait = min(ready)[0] - now if ready else None

@@ -1,6 +1,5 @@
 """What a spec leads to, without any cluster: render, plan, upgrade, validation."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,6 @@ from healthcare_operator.settings import Settings
 from healthcare_operator.spec import SERVICES, Spec
 from healthcare_operator.status import status
 from healthcare_operator.upgrade import Attempt, attempt, settled
-from healthcare_operator.workqueue import WorkQueue
 from hpctl.layout import ROOT
 
 CHARTS = Charts(Settings().charts_dir)
@@ -217,32 +215,3 @@ def _unknown(path: str, value: Any, schema: dict[str, Any]) -> Iterator[str]:
         for key, each in value.items():
             known = schema["properties"].get(key)
             yield from [f"{path}.{key}"] if known is None else _unknown(f"{path}.{key}", each, known)
-
-
-async def test_a_platform_is_worked_on_by_one_worker_and_wishes_are_joined() -> None:
-    passes, running, most = 0, 0, 0
-    enough = asyncio.Event()
-
-    async def work(_: tuple[str, str]) -> float:
-        nonlocal passes, running, most
-        running += 1
-        most = max(most, running)
-        for _turn in range(5):
-            await asyncio.sleep(0)
-            queue.add(("here", "care"))
-        running -= 1
-        passes += 1
-        if passes == 3:
-            enough.set()
-        return 60.0
-
-    queue = WorkQueue(work, 4)
-    for _ in range(10):
-        queue.add(("here", "care"))
-    runner = asyncio.create_task(queue.run())
-    async with asyncio.timeout(10):
-        await enough.wait()
-    runner.cancel()
-    await asyncio.gather(runner, return_exceptions=True)
-    assert most == 1
-    assert passes == 3
