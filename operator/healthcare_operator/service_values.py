@@ -43,6 +43,12 @@ def watched(platform: Platform) -> dict[str, Any]:
     return {"enabled": spec.mode in ("prometheus-operator", "external"), "labels": dict(spec.labels)}
 
 
+def exporter(platform: Platform) -> dict[str, Any]:
+    """Whether a built-in server has an exporter beside it."""
+    spec = platform.spec.monitoring
+    return {"enabled": spec.exporters and spec.mode != "disabled"}
+
+
 def service(platform: Platform, name: str) -> dict[str, Any] | None:
     """Values of a service's chart."""
     spec = platform.spec.services.get(name)

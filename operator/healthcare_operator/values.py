@@ -5,13 +5,24 @@ from typing import Any
 
 from healthcare_operator import service_values
 from healthcare_operator.platform import Platform
-from healthcare_operator.service_values import PORTS, WITH_DATABASE, common, database_of, kafka_secrets, watched
+from healthcare_operator.service_values import (
+    PORTS,
+    WITH_DATABASE,
+    common,
+    database_of,
+    exporter,
+    kafka_secrets,
+    watched,
+)
 from healthcare_operator.spec import SERVICES
 
 Values = dict[str, Any]
 
 INFRASTRUCTURE = ("kafka", "postgres", "redis")
 """What the services wait for."""
+
+EXPORTERS = {"postgres": 9187, "redis": 9121}
+"""Where the exporter of a built-in server answers."""
 
 COMPONENTS = (*INFRASTRUCTURE, *SERVICES, "monitoring")
 """Everything that a platform is made of, in the order in which it is applied."""
@@ -79,11 +90,9 @@ def postgres(platform: Platform) -> Values | None:
         "databases": databases,
         "superuserSecret": platform.named("postgres-superuser"),
         "databaseReclaimPolicy": platform.spec.deletion_policy.lower(),
+        "exporter": exporter(platform),
         "podMonitor": watched(platform),
-        "networkPolicy": {
-            "enabled": platform.spec.network_policies,
-            "external": ["prometheus"] if platform.spec.monitoring.mode == "external" else [],
-        },
+        "networkPolicy": _fenced(platform),
     }
     return made | _resources(spec)
 
@@ -96,7 +105,9 @@ def redis(platform: Platform) -> Values | None:
     made = common(platform, "redis") | {
         "existingSecret": platform.named("redis"),
         "storage": {"size": spec.storage.size, "className": spec.storage.class_name},
-        "networkPolicy": {"enabled": platform.spec.network_policies},
+        "exporter": exporter(platform),
+        "podMonitor": watched(platform),
+        "networkPolicy": _fenced(platform),
     }
     return made | _resources(spec)
 
@@ -118,8 +129,20 @@ def monitoring(platform: Platform) -> Values | None:
         "alertmanager": {"configSecret": spec.alertmanager_secret or ""},
         "grafana": {"enabled": spec.grafana, "existingSecret": platform.named("grafana")},
         "targets": {name: f"{platform.named(name)}:{PORTS[name]}" for name in running},
+        "exporters": _exporters(platform),
         "networkPolicy": {"enabled": platform.spec.network_policies},
     }
+
+
+def _fenced(platform: Platform) -> Values:
+    asked = ["prometheus"] if platform.spec.monitoring.mode == "external" else []
+    return {"enabled": platform.spec.network_policies, "external": asked}
+
+
+def _exporters(platform: Platform) -> Values:
+    modes = {"postgres": platform.spec.postgres.mode, "redis": platform.spec.redis.mode}
+    built_in = [name for name, mode in modes.items() if mode == "builtin" and exporter(platform)["enabled"]]
+    return {name: f"{platform.named(name)}:{EXPORTERS[name]}" for name in built_in}
 
 
 def _resources(spec: Any) -> Values:

@@ -39,7 +39,8 @@ RS256: Manifest = {
     "auth": {"existingSecret": "auth", "jwksUrl": "http://auth-service:4005/.well-known/jwks.json"},
     "networkPolicy": {"external": []},
 }
-WATCHED: dict[str, Manifest] = {"kafka": {"metrics": {"enabled": True}}, "postgres": {"podMonitor": {"enabled": True}}}
+EXPORTED: Manifest = {"exporter": {"enabled": True}, "podMonitor": {"enabled": True}}
+WATCHED: dict[str, Manifest] = {"kafka": {"metrics": {"enabled": True}}, "postgres": EXPORTED}
 EXPOSED: Manifest = {
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "edge"}], "hostnames": ["health.example.com"]},
     "ingress": {"enabled": True, "host": "health.example.com", "className": "nginx", "tlsSecret": "tls"},
@@ -80,7 +81,9 @@ def combinations() -> list[tuple[str, Manifest]]:
     }
     for chart, modes in (("kafka", ("builtin", "strimzi")), ("postgres", ("builtin", "cloudnative-pg"))):
         found += [(chart, {"mode": mode, **WATCHED[chart], **more}) for mode in modes for more in ({}, placed)]
-    found += [("redis", {}), ("redis", {"existingSecret": "redis"})]
+    found += [("redis", {}), ("redis", {"existingSecret": "redis"}), ("redis", EXPORTED)]
+    found += [("redis", {**EXPORTED, "existingSecret": "redis", **placed})]
+    found += [("monitoring", {"exporters": {"redis": "redis:9121"}})]
     found += [
         ("monitoring", {"mode": mode, "grafana": {"existingSecret": "g"}})
         for mode in ("builtin", "prometheus-operator", "external")

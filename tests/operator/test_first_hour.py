@@ -36,7 +36,7 @@ def test_what_has_the_name_already_and_is_somebody_elses_is_left_alone(platforms
 
 def test_a_namespace_that_enforces_restricted_pod_security_takes_everything_built_in(platforms: Platforms) -> None:
     platforms.kubectl("label", "namespace", platforms.namespace, "pod-security.kubernetes.io/enforce=restricted")
-    platforms.apply({**BUILTIN, "monitoring": {"mode": "builtin"}})
+    platforms.apply({**BUILTIN, "monitoring": {"mode": "builtin", "exporters": True}})
     platforms.ready()
     pods = platforms.cluster.list("pods", platforms.namespace)
     parts = {each["metadata"]["labels"]["app.kubernetes.io/component"] for each in pods}

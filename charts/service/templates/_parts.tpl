@@ -130,3 +130,42 @@ metadata:
   labels:
     {{- merge (deepCopy (.watch.labels | default dict)) $labels | toYaml | nindent 4 }}
 {{- end }}
+
+{{/*
+A server's exporter, as a container beside it: `exporter` has its image, `port` is where it answers, `env` and `mounts`
+are YAML. Its probes ask for its own page: what is wrong with the server is told by the server's.
+*/}}
+{{- define "part.exporter" -}}
+- name: exporter
+  image: {{ include "part.image" .exporter.image | quote }}
+  imagePullPolicy: {{ .exporter.image.pullPolicy }}
+  env:
+    {{- .env | nindent 4 }}
+  ports:
+    - {name: metrics, containerPort: {{ .port }}}
+  readinessProbe: {httpGet: {path: /, port: metrics}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 6}
+  livenessProbe: {httpGet: {path: /, port: metrics}, initialDelaySeconds: 10, periodSeconds: 15, timeoutSeconds: 5, failureThreshold: 6}
+  resources:
+    {{- toYaml .exporter.resources | nindent 4 }}
+  securityContext:
+    {{- with .user }}
+    runAsUser: {{ . }}
+    {{- end }}
+    {{- include "service.security.container" . | nindent 4 }}
+  {{- with .mounts }}
+  volumeMounts:
+    {{- . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* The PodMonitor of a server with an exporter: what it tells is told of the server. */}}
+{{- define "part.watchedexporter" -}}
+{{ include "part.podmonitor" . }}
+spec:
+  selector:
+    matchLabels:
+      {{- include "part.selector" . | nindent 6 }}
+  podMetricsEndpoints:
+    - port: metrics
+      relabelings: [{targetLabel: job, replacement: {{ include "part.component" . }}}]
+{{- end }}

@@ -30,6 +30,13 @@ class Monitoring(Part):
         ),
     )
     grafana: bool = Field(True, description="Whether Grafana comes along; in mode external its dashboards only.")
+    exporters: bool = Field(
+        False,
+        description=(
+            "Whether an exporter runs beside the built-in PostgreSQL and Redis: InfrastructureDown and the dashboard"
+            " Infrastructure speak of them then. CloudNativePG and Strimzi bring their own."
+        ),
+    )
     retention: Annotated[str, Field(max_length=8, pattern=r"^[1-9][0-9]*(h|d|w)$")] = Field(
         "15d", description="How long Prometheus keeps metrics, such as 12h, 15d or 4w."
     )
