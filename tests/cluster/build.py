@@ -21,6 +21,7 @@ HELM = "v4.3.1"
 KIND = "v0.33.0"
 CRICTL = "v1.36.0"
 LOCAL_PATH = "v0.0.30"
+KUBE_ROUTER = "v2.1.0"
 BUILD_SECONDS = 1500  # a cold build on two busy cores takes ten minutes
 
 
@@ -64,6 +65,11 @@ def crictl() -> Path:
 def local_path_provisioner() -> Path:
     """What makes volumes on kind."""
     return _installed("local-path-provisioner", "github.com/rancher/local-path-provisioner", LOCAL_PATH)
+
+
+def kube_router() -> Path:
+    """What keeps NetworkPolicies where kind's own network cannot be had."""
+    return _installed("kube-router", "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router", KUBE_ROUTER)
 
 
 def kubernetes_version() -> str:

@@ -11,7 +11,14 @@ from tests.engine.base import ensure_debian
 from tests.engine.daemon import Engine
 
 SOURCES = Path(__file__).with_name("image")
-PROGRAMS = (build.kubernetes, build.kubeadm, build.crictl, build.coredns, build.local_path_provisioner)
+PROGRAMS = (
+    build.kubernetes,
+    build.kubeadm,
+    build.crictl,
+    build.coredns,
+    build.local_path_provisioner,
+    build.kube_router,
+)
 STAGES = {"coredns": "names", "pause": "pause"}  # every other image of the control plane is the stage `programs`
 
 
