@@ -25,7 +25,8 @@ kind: Job
 metadata:
   {{- include "test.metadata" . | nindent 2 }}
 spec:
-  backoffLimit: 0
+  {{- /* Who keeps the policies needs a moment to know a new pod: it asks again, from the same address. */}}
+  backoffLimit: 3
   activeDeadlineSeconds: 120
   template:
     metadata:
@@ -33,7 +34,7 @@ spec:
         {{- include "test.labels" . | nindent 8 }}
         {{- include "service.member" $policy | nindent 8 }}
     spec:
-      restartPolicy: Never
+      restartPolicy: OnFailure
       {{- include "part.pod" . | nindent 6 }}
       containers:
         - name: ask
