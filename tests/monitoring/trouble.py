@@ -101,9 +101,8 @@ def redis_hangs(stack: Stack, client: httpx.Client) -> None:
 
 def a_service_hangs_and_dies(stack: Stack, client: httpx.Client) -> None:
     """Requests wait for it, then lose their connections; its breaker opens; it comes back by itself."""
-    assert (
-        _get(client, "/api/analytics/summary") == 200
-    )  # on a connection that is kept: only on such a one is it retried
+    # Leaves a kept connection behind: only what was sent on such a one is tried again.
+    assert _get(client, "/api/analytics/summary") == 200
     pid = pid_of(stack, "analytics-service")
     with ThreadPoolExecutor(12) as pool, stopped(pid):
         waiting = [pool.submit(_get, client, "/api/analytics/summary") for _ in range(12)]
