@@ -49,7 +49,9 @@ class Platforms:
         told = self.status(name).get("conditions", [])
         return next((each for each in told if each["type"] == kind), {"status": "Unknown", "reason": "", "message": ""})
 
-    def holds(self, kind: str, status: str, reason: str = "", name: str = "care", within: float = 60) -> dict[str, Any]:
+    def holds(
+        self, kind: str, status: str, reason: str = "", name: str = "care", within: float = 150
+    ) -> dict[str, Any]:
         """Wait for a condition; returns it."""
 
         def look() -> dict[str, Any] | None:
@@ -62,7 +64,7 @@ class Platforms:
             raise AssertionError(f"{error}; status: {json.dumps(self.status(name), indent=1)[:4000]}") from None
         return found
 
-    def ready(self, name: str = "care", within: float = 90) -> dict[str, Any]:
+    def ready(self, name: str = "care", within: float = 200) -> dict[str, Any]:
         """Wait until the newest spec runs; returns the status."""
 
         def look() -> dict[str, Any] | None:
