@@ -62,21 +62,21 @@ async def test_it_is_quiet_when_there_is_nothing_to_read(world: Any) -> None:
 
 async def test_a_partition_that_waits_for_its_turn_has_not_stalled(world: Any) -> None:
     await world.topics("things", partitions=3)
-    for number in range(240):
+    for number in range(90):
         await world.producer.send(world.prefix + "things", world.message(number), partition=number % 3)
     await world.producer.flush()
 
     async def slow(event: Received, tx: Transaction) -> None:
-        await asyncio.sleep(0.012)
+        await asyncio.sleep(0.05)
         await world.write(event, tx)
 
-    tuning = world.tuned(stall_seconds=0.8, watchdog_tick=0.05)
+    tuning = world.tuned(stall_seconds=2.0, watchdog_tick=0.05)
     async with world.consuming({"things": slow}, tuning=tuning) as consumer:
 
         async def all_done() -> bool:
             if not consumer.alive():
                 raise RuntimeError("the watchdog barked")
-            return len(await world.effects()) == 240
+            return len(await world.effects()) == 90
 
         await eventually(all_done, within=60)
 
