@@ -13,7 +13,7 @@ SERVICES := patient-service appointment-service auth-service billing-service ana
 .PHONY: help install up down reset status demo doctor test test-compose standins test-cluster cluster-up cluster-down images charts sbom chaos lint format types protos dashboards crd contract bench clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(filter .cache/%,$(UV)) ## create .venv from the lock
 	@[ -d .venv ] || echo "installing the packages of uv.lock into .venv"

@@ -46,6 +46,8 @@ def back_up(layout: Layout, directory: Path | None = None, names: Sequence[str] 
     if target.exists():
         raise Failure(f"{target} exists already: a backup is never overwritten")
     making = target.with_name(f"{target.name}.making")
+    if making.exists():
+        raise Failure(f"{making} is of a backup that was killed or still runs: delete it, or name another directory")
     making.mkdir(parents=True, mode=0o700)
     try:
         with _server(layout) as postgres:

@@ -85,3 +85,12 @@ def test_a_backup_that_fails_leaves_nothing_behind(running: Any, tmp_path: Path)
     assert failed.returncode == 1, failed.stdout
     assert list(tmp_path.iterdir()) == []
     assert running.hpctl("backup", str(tmp_path / "failed")).returncode == 0
+
+
+def test_what_a_killed_backup_left_is_named_and_kept(running: Any, tmp_path: Path) -> None:
+    left = tmp_path / "saved.making"
+    left.mkdir()
+    refused = running.hpctl("backup", str(tmp_path / "saved"))
+    assert refused.returncode == 1, refused.stdout
+    assert f"{left} is of a backup that was killed or still runs" in " ".join(refused.stderr.split())
+    assert list(tmp_path.iterdir()) == [left]
