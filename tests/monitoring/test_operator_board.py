@@ -65,13 +65,21 @@ class Operator(Server):
 
 
 @pytest.fixture(scope="module")
-def namespace(cluster: ControlPlane) -> Iterator[str]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Its own: an operator of another suite, on the session's, would do these two's work before them."""
+    plane = ControlPlane(tmp_path_factory.mktemp("board"))
+    try:
+        plane.start()
+        yield plane
+    finally:
+        plane.stop()
+
+
+@pytest.fixture(scope="module")
+def namespace(cluster: ControlPlane) -> str:
     cluster.apply(yaml.safe_load((ROOT / "charts" / "healthcare-operator" / "templates" / "crd.yaml").read_text()))
     cluster.established(["healthcareplatforms.healthcareplatform.io"])
-    name = cluster.namespace("monitoring")
-    yield name
-    cluster.kubectl("delete", "healthcareplatform", "--all", "--namespace", name)
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    return cluster.namespace("monitoring")
 
 
 @pytest.fixture(scope="module")
