@@ -17,7 +17,7 @@ from appointment_service import projection
 from appointment_service.models import cached_patient
 from appointment_service.service import refresh
 from appointment_service.settings import Settings
-from chassis import telemetry
+from chassis import logs
 from chassis.cache import Cache
 from chassis.db import Database
 from chassis.errors import Poison
@@ -57,7 +57,7 @@ class Tally:
 
 async def rebuild(layout: Layout) -> Tally:
     """Read every event from offset 0 and bring the projection up to it; prints and returns the tally."""
-    telemetry.configure("hpctl", "error")
+    logs.configure("hpctl", "error")
     tally = Tally()
     async with connected(layout) as log, _service(layout) as (database, cache):
         async for events in _batches(_events(log, topics.PATIENT_DELETED.name, tally)):

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import sqlalchemy as sa
-from chassis import telemetry
+from chassis import logs
 from chassis.actuator import Health
 from chassis.db import Database
 from chassis.errors import Unavailable
@@ -16,7 +16,7 @@ from analytics_service.models import sink_message
 from analytics_service.settings import Settings
 from analytics_service.sinks import Sink
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 DELIVERED = Counter("analytics_sink_events_total", "Events that a sink has taken", ["sink"])
 FAILED = Counter("analytics_sink_failures_total", "Batches that a sink did not take", ["sink"])

@@ -5,7 +5,7 @@ from datetime import UTC
 from typing import Any
 
 import sqlalchemy as sa
-from chassis import telemetry
+from chassis import logs
 from chassis.errors import Poison
 from chassis.received import Received
 from chassis.statement import Statement
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from analytics_service.models import event_count, sink_message
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 _counted = insert(event_count).values(day=sa.bindparam("day"), type=sa.bindparam("type"), total=1)
 _COUNT = Statement(

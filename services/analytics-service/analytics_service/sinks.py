@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from chassis import telemetry
+from chassis import logs
 from chassis.db import Database
 from chassis.statement import Statement
 from sqlalchemy.dialects.postgresql import insert
@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from analytics_service.models import recent_event
 from analytics_service.settings import Settings
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 Event = dict[str, Any]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from chassis import tracing
 from chassis.breaker import Rejected
+from chassis.correlation import flags_of
 from chassis.errors import PayloadTooLarge, PlatformError, Unavailable
-from chassis.telemetry import flags_of
 
 from api_gateway.bodies import LAST_CHUNK, chunk
 from api_gateway.fields import Fields

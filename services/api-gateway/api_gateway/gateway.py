@@ -9,8 +9,8 @@ from chassis import tracing
 from chassis.actuator import Health
 from chassis.auth import TokenVerifier
 from chassis.breaker import State
+from chassis.correlation import Ids
 from chassis.edge import Draining
-from chassis.telemetry import Ids
 
 from api_gateway.accesslog import AccessLog
 from api_gateway.admission import Admission

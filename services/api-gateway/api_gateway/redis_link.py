@@ -14,13 +14,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import hiredis
-from chassis import telemetry
+from chassis import logs
 from chassis.actuator import Health
 from chassis.security import redis_tls
 
 from api_gateway.settings import Settings
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 # KEYS[1] the client; ARGV: µs per request, burst, requests, 1 to count them in any case.
 # Answers whether they were counted and how many µs the client is ahead (the GCRA's TAT less now).

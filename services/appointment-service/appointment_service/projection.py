@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from chassis import telemetry
+from chassis import logs
 from chassis.received import Received
 from chassis.statement import Statement
 from chassis.text import sort_key
@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from appointment_service.models import cached_patient
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 _NAMES = ("name", "name_key", "email", "phone", "address", "version", "deleted_at", "updated_at")
 _insert = insert(cached_patient).values({name: sa.bindparam(name) for name in ("patient_id", *_NAMES)})

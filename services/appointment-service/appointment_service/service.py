@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from chassis import outbox, telemetry
+from chassis import logs, outbox
 from chassis.cache import Cache
 from chassis.conditional import check_if_match
 from chassis.errors import Conflict, FieldError, Invalid, NotFound
@@ -20,7 +20,7 @@ from appointment_service.models import Status, appointment, cached_patient
 from appointment_service.queries import CACHE
 from appointment_service.schemas import AppointmentCreate, AppointmentUpdate, appointment_event
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 NEXT = {
     Status.SCHEDULED: {Status.CONFIRMED, Status.CANCELLED, Status.NO_SHOW},

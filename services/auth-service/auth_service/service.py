@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from chassis import outbox, telemetry
+from chassis import logs, outbox
 from chassis.auth import LIFETIME
 from chassis.db import Database
 from chassis.errors import Conflict, Unauthenticated
@@ -22,7 +22,7 @@ from auth_service.models import UNIQUE_EMAIL, users
 from auth_service.passwords import Passwords
 from auth_service.schemas import Credentials, TokenRead, UserCreate, UserRead
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 _NOBODY = UUID(int=0)
 _INSERT = Statement(sa.insert(users), conflicts={UNIQUE_EMAIL: "email", "uq_users_email": "email"})

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from chassis import outbox, telemetry
+from chassis import logs, outbox
 from chassis.events import Event
 from chassis.ids import new_id
 from chassis.statement import Statement
@@ -19,7 +19,7 @@ from sqlmodel import col
 
 from billing_service.models import ACTIVE, CLOSED, Account
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 ACCOUNT_CREATED = "billing.account.created"
 

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from chassis import direct, edge, http, openapi, ops, runtime, telemetry
+from chassis import direct, edge, http, logs, openapi, ops, runtime
 from chassis.actuator import Actuator, Part
 from chassis.auth import TokenVerifier
 from chassis.environ import ConfigurationError
@@ -190,7 +190,7 @@ def main(create: Callable[[], FastAPI]) -> None:
     try:
         if sys.argv[1:] == ["migrate"]:
             app = create()
-            telemetry.configure(app.state.settings.service_name, app.state.settings.log_level)
+            logs.configure(app.state.settings.service_name, app.state.settings.log_level)
             asyncio.run(_migrate(app))
         elif sys.argv[1:]:
             raise ConfigurationError(f"usage: {sys.argv[0].rpartition('/')[2]} [migrate]")

@@ -13,14 +13,14 @@ from typing import Any
 
 from fastapi import Depends, Request
 
-from chassis import claims, signatures, telemetry
+from chassis import claims, logs, signatures
 from chassis.environ import ConfigurationError
 from chassis.errors import Forbidden, Unauthenticated
 from chassis.http import header
 from chassis.settings import TokenSettings
 from chassis.signatures import BadSignature, Key
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 LIFETIME = 36_000
 """Seconds: ten hours."""

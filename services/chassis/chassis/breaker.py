@@ -16,10 +16,10 @@ from prometheus_client import REGISTRY, Counter, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chassis import telemetry
+from chassis import logs
 from chassis.errors import Unavailable
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 STATE = Gauge("circuit_breaker_state", "1 for the state that the breaker is in", ["name", "state"])
 TRANSITIONS = Counter("circuit_breaker_transitions_total", "Changes of state", ["name", "to"])

@@ -15,14 +15,14 @@ from typing import Any
 import hiredis
 import prometheus_client
 
-from chassis import telemetry, tracing
+from chassis import logs, tracing
 from chassis.actuator import Health
 from chassis.errors import Unavailable
 from chassis.redis import RedisConnection
 from chassis.settings import RedisSettings
 from chassis.tally import Counter
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 REQUESTS = Counter("cache_requests_total", "Cached reads", ["cache", "key_pattern", "result"])
 EVICTIONS = prometheus_client.Counter("cache_evictions_total", "Entries and generations made invalid", ["cache"])

@@ -14,7 +14,7 @@ from faststream.exceptions import NackMessage
 from faststream.kafka import KafkaMessage
 from prometheus_client import Counter
 
-from chassis import telemetry
+from chassis import logs
 from chassis.actuator import Health
 from chassis.db import Database
 from chassis.deadletters import DEAD_LETTERS, REPLAY_GROUP, DeadLetters, DeadLetterTopic, Publishes, topic_of
@@ -27,7 +27,7 @@ from chassis.settings import KafkaSettings
 from chassis.subscription import Member, Tuning
 from chassis.watchdog import Watchdog
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 MESSAGES = Counter("consumer_messages_total", "Messages by what became of them", ["group", "topic", "result"])
 RETRIES = Counter("consumer_retries_total", "Retries scheduled, by verdict", ["group", "topic", "reason"])

@@ -9,10 +9,10 @@ import pydantic
 from aiokafka import ConsumerRecord
 from prometheus_client import Counter
 
-from chassis import telemetry
+from chassis import logs
 from chassis.errors import Poison
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 DEAD_LETTERS = Counter("consumer_dead_letters_total", "Messages put aside for good", ["group", "topic"])
 

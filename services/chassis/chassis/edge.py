@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis import bodies, telemetry, tracing
+from chassis import bodies, correlation, logs, tracing
 from chassis.cycle import WHOLE
 from chassis.direct import Call
 from chassis.errors import PayloadTooLarge, PlatformError
 from chassis.http import BODY_LIMIT, HEADERS, JsonResponse, problem_response
 from chassis.proxies import Networks
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Those that are counted by their names."""
@@ -98,8 +98,8 @@ class _Exchange:
     async def run(self, way: Call | ASGIApp) -> None:
         scope = self._scope
         headers = scope[HEADERS] = dict(scope["headers"])
-        self._ids = telemetry.ids_from(_text(headers.get(b"x-request-id")), _text(headers.get(b"traceparent")))
-        token = telemetry.bind(self._ids)
+        self._ids = correlation.ids_from(_text(headers.get(b"x-request-id")), _text(headers.get(b"traceparent")))
+        token = correlation.bind(self._ids)
         started = time.perf_counter()
         try:
             if b"x-forwarded-prefix" in headers:
@@ -122,7 +122,7 @@ class _Exchange:
             await self._respond(self._problem(unexpected))
         finally:
             self._tell(time.perf_counter() - started)
-            telemetry.unbind(token)
+            correlation.unbind(token)
 
     def _prefix(self, headers: Mapping[bytes, bytes]) -> str:
         given, client = headers[b"x-forwarded-prefix"], self._scope.get("client")
@@ -187,7 +187,7 @@ class _Exchange:
         method = "HEAD" if self._head else self._scope["method"]
         method = method if method in METHODS else "other"
         self._edge.observe(method if template != "none" else "any", template, self._status, seconds)
-        telemetry.access(method, template, self._status, seconds)
+        logs.access(method, template, self._status, seconds)
         if tracing.on() and self._ids.sampled:
             tracing.record_request(method, template, self._status, self._ids, seconds)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from aiokafka import ConsumerRecord
 from prometheus_client import Histogram
 
-from chassis import inbox, telemetry, tracing
+from chassis import correlation, inbox, tracing
 from chassis.db import Database
 from chassis.received import Received, read
 from chassis.transaction import Transaction
@@ -48,7 +48,7 @@ class Handlers:
         if record.value is None:
             return "empty"
         event = read(record, topic)
-        with telemetry.message_context(event.headers) as ids:
+        with correlation.message_context(event.headers) as ids:
             began, failed = time.perf_counter(), True
             try:
                 async with asyncio.timeout(self._seconds):

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from chassis import telemetry
+from chassis import correlation, logs
 from chassis.errors import (
     FieldError,
     Invalid,
@@ -22,7 +22,7 @@ from chassis.errors import (
     Unauthenticated,
 )
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 BODY_LIMIT = 1_048_576
 HEADERS = "chassis.headers"
@@ -110,7 +110,7 @@ def problem(request: Request, error: PlatformError) -> Response:
 
 def problem_response(error: PlatformError, instance: str) -> Response:
     """The error as `application/problem+json`, for a path as the client knows it."""
-    body = orjson.dumps(error.body(instance, telemetry.current().trace_id))
+    body = orjson.dumps(error.body(instance, correlation.current().trace_id))
     return Response(body, error.status, error.headers, media_type="application/problem+json")
 
 

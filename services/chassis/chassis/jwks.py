@@ -6,12 +6,12 @@ import time
 import urllib.request
 from typing import Any
 
-from chassis import telemetry
+from chassis import logs
 from chassis.actuator import Health
 from chassis.auth import TokenVerifier
 from chassis.signatures import public_keys
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 FRESH_SECONDS = 300.0
 RETRY_SECONDS = 2.0

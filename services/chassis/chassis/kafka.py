@@ -9,14 +9,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
 from prometheus_client import Counter
 
-from chassis import telemetry
+from chassis import logs
 from chassis.actuator import Health
 from chassis.errors import Unavailable
 from chassis.reach import keep_asking
 from chassis.security import kafka_client
 from chassis.settings import KafkaSettings
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 SENT = Counter("kafka_producer_records_total", "Records by outcome", ["result"])
 RETRY_SECONDS, SEND_SECONDS = 1.0, 30.0

@@ -22,14 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
-from chassis import telemetry
+from chassis import logs
 from chassis.actuator import Health
 from chassis.environ import ConfigurationError
 from chassis.errors import Unavailable
 from chassis.postgres import DatabaseSettings, connect, database_tls
 from chassis.seeding import Seed, sow
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 LOCK = 0x5C4E3A
 WAIT_SECONDS = 60.0

@@ -11,9 +11,9 @@ from typing import Protocol
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from chassis import telemetry
+from chassis import logs
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 STOP_SECONDS = 5.0
 

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from chassis import minutes, recent, telemetry
+from chassis import logs, minutes, recent
 from chassis.actuator import Actuator, Part
 from chassis.auth import Principal, Requires, allows
 from chassis.breaker import newly_made
@@ -26,7 +26,7 @@ from chassis.ring import SLOT_SECONDS, Ring
 from chassis.security import kafka_client
 from chassis.settings import KafkaSettings, ServiceSettings
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 READ = "ops:read"
 WRITE = "ops:write"

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from chassis import recent, telemetry
+from chassis import correlation, recent
 from chassis.events import Event
 from chassis.statement import Statement
 from chassis.transaction import Transaction
@@ -99,5 +99,5 @@ def row(event: Event) -> dict[str, Any]:
         "key": event.key,
         "type": event.type,
         "payload": event.envelope(),
-        "headers": telemetry.outgoing_headers() | {"type": event.type},
+        "headers": correlation.outgoing_headers() | {"type": event.type},
     }

@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from chassis.correlation import Ids
 from chassis.settings import TracingSettings
-from chassis.telemetry import Ids
 
 _SCOPE = InstrumentationScope(name="chassis")
 _BELOW_ANOTHER = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK

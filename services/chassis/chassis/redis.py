@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import hiredis
 
-from chassis import telemetry
+from chassis import logs
 from chassis.errors import Unavailable
 from chassis.security import redis_tls
 from chassis.settings import RedisSettings
 from chassis.tally import Histogram, Series
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 SECONDS = Histogram(
     "redis_command_seconds",

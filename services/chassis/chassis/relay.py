@@ -16,7 +16,7 @@ import asyncpg
 import sqlalchemy as sa
 from prometheus_client import Counter, Gauge
 
-from chassis import outbox, telemetry
+from chassis import logs, outbox
 from chassis.actuator import Health
 from chassis.db import Database
 from chassis.errors import Unavailable
@@ -27,7 +27,7 @@ from chassis.sender import Sender
 from chassis.shards import SHARDS, Shards
 from chassis.statement import Statement
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 DEPTH = Gauge("outbox_messages", "Events that wait for Kafka")
 OLDEST = Gauge("outbox_oldest_seconds", "Age of the oldest event that waits")

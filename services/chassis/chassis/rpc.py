@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 
-from chassis import telemetry, tracing
+from chassis import correlation, tracing
 from chassis.errors import (
     Conflict,
     Forbidden,
@@ -69,7 +69,7 @@ class _ClientContext(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc
     async def intercept_unary_unary(
         self, continuation: Callable[..., Any], client_call_details: Any, request: Any
     ) -> Any:
-        metadata = grpc.aio.Metadata(*(client_call_details.metadata or ()), *telemetry.outgoing_headers().items())
+        metadata = grpc.aio.Metadata(*(client_call_details.metadata or ()), *correlation.outgoing_headers().items())
         return await continuation(client_call_details._replace(metadata=metadata), request)
 
 

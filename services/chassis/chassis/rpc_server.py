@@ -11,12 +11,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import Counter, Histogram
 
-from chassis import telemetry, tracing
+from chassis import correlation, logs, tracing
 from chassis.actuator import Health
 from chassis.errors import PlatformError
 from chassis.rpc import code_of
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 HANDLED = Counter("grpc_server_handled_total", "Calls answered", ["method", "code"])
 SECONDS = Histogram("grpc_server_handling_seconds", "Time to answer a call", ["method"])
@@ -96,7 +96,7 @@ class _ServerContext(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc 
         method = handler_call_details.method
 
         async def behave(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            with telemetry.message_context(_texts(context.invocation_metadata())) as ids:
+            with correlation.message_context(_texts(context.invocation_metadata())) as ids:
                 return await _answer(method, handler.unary_unary, request, context, ids)
 
         return grpc.unary_unary_rpc_method_handler(
@@ -105,7 +105,7 @@ class _ServerContext(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc 
 
 
 async def _answer(
-    method: str, behaviour: Callable[..., Awaitable[Any]], request: Any, context: Any, ids: telemetry.Ids
+    method: str, behaviour: Callable[..., Awaitable[Any]], request: Any, context: Any, ids: correlation.Ids
 ) -> Any:
     began, code = time.perf_counter(), grpc.StatusCode.OK
     try:

@@ -10,11 +10,11 @@ import orjson
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Histogram
 
-from chassis import telemetry, tracing
+from chassis import correlation, logs, tracing
 from chassis.errors import Unavailable
 from chassis.kafka import KafkaProducer
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 _KAFKA = {"messaging.system": "kafka"}
 
@@ -104,8 +104,8 @@ class Sender:
         topic = self._prefix + row["topic"]
         began, texts = time.perf_counter(), row["headers"]
         if tracing.on():
-            with telemetry.message_context(texts) as ids:
-                texts = texts | telemetry.outgoing_headers()
+            with correlation.message_context(texts) as ids:
+                texts = texts | correlation.outgoing_headers()
         headers = [(name, text.encode()) for name, text in texts.items()]
         future = await self._producer.enqueue(topic, row["key"].encode(), value, headers)
         if tracing.on():
@@ -123,7 +123,7 @@ def _count(rows: Sequence[Any]) -> None:
     for row in rows:
         PUBLISHED.labels(row["topic"]).inc()
         LATENCY.observe(max(0.0, now - row["created_at"].timestamp()))
-        with telemetry.message_context(row["headers"]):
+        with correlation.message_context(row["headers"]):
             log.info("event published", topic=row["topic"], type=row["type"], event_id=str(row["event_id"]))
 
 

@@ -10,11 +10,11 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from chassis import telemetry, tracing
+from chassis import logs, tracing
 from chassis.edge import Draining
 from chassis.settings import ServiceSettings
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 KEEP_ALIVE_SECONDS = 75
 
@@ -48,7 +48,7 @@ def run(create: Callable[[], FastAPI]) -> None:
     """Serves an application until SIGTERM or SIGINT."""
     app = create()
     settings: ServiceSettings = app.state.settings
-    telemetry.configure(settings.service_name, settings.log_level)
+    logs.configure(settings.service_name, settings.log_level)
     tracing.configure(settings, settings.service_name)
     for name in settings.placeholders():
         log.warning("A PLACEHOLDER IS IN USE: anybody can know this secret", variable=name)

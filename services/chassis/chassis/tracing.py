@@ -1,6 +1,6 @@
 """OpenTelemetry spans over the ids that every request, call and message carries anyway; off unless settings say so.
 
-The trace and span ids are those of `chassis.ids`' trace context, so logs and traces name the same. A span is recorded
+The trace and span ids are those of `chassis.correlation`, so logs and traces name the same. A span is recorded
 when it ends and handed to the SDK's batch processor; while tracing is off nothing of OpenTelemetry is even imported.
 Names and attributes follow the semantic conventions (https://opentelemetry.io/docs/specs/semconv/) and never hold a
 path, a query, a value or a person's data. An exporter that fails costs spans and no request.
@@ -14,9 +14,9 @@ from random import getrandbits  # names spans, guards nothing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from chassis import telemetry
+from chassis import correlation
+from chassis.correlation import Ids
 from chassis.settings import TracingSettings
-from chassis.telemetry import Ids
 
 if TYPE_CHECKING:
     from chassis.recorder import Recorder
@@ -39,14 +39,14 @@ def configure(settings: TracingSettings, service: str) -> None:
         from chassis.recorder import Recorder
 
         _recorder = Recorder(settings, service)
-        telemetry.sample_by(_recorder.samples, heeds_callers=settings.otel_traces_sampler.startswith("parentbased"))
+        correlation.sample_by(_recorder.samples, heeds_callers=settings.otel_traces_sampler.startswith("parentbased"))
 
 
 def close() -> None:
     """Sends what is left."""
     global _recorder
     recorder, _recorder = _recorder, None
-    telemetry.sample_by(None)
+    correlation.sample_by(None)
     if recorder is not None:
         recorder.close()
 
@@ -75,7 +75,7 @@ def record_request(method: str, route: str, status: int, ids: Ids, seconds: floa
 
 def wanted() -> bool:
     """Whether a span that begins now would be recorded."""
-    return _recorder is not None and not telemetry.unsampled()
+    return _recorder is not None and not correlation.unsampled()
 
 
 def child(name: str, attributes: Mapping[str, Any], kind: Kind = "client") -> "AbstractContextManager[None]":
@@ -99,14 +99,14 @@ class _Child(AbstractContextManager[None]):
         self._attributes = attributes
 
     def __enter__(self) -> None:
-        self._ids = below(telemetry.current())
-        self._token: Token[Ids | None] = telemetry.bind(self._ids)
+        self._ids = below(correlation.current())
+        self._token: Token[Ids | None] = correlation.bind(self._ids)
         self._began = time.perf_counter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        telemetry.unbind(self._token)
+        correlation.unbind(self._token)
         attributes = self._attributes if kind is None else {**self._attributes, "error.type": kind.__name__}
         took = time.perf_counter() - self._began
         record(self._name, self._kind, self._ids, took, attributes, failed=kind is not None)

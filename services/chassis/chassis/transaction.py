@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chassis import postgres, telemetry, tracing
+from chassis import logs, postgres, tracing
 from chassis.errors import Unavailable
 from chassis.statement import Statement
 
 if TYPE_CHECKING:
     from chassis.db import Database
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 Callback = Callable[[], Awaitable[None]]
 

@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
 
-from chassis import telemetry
+from chassis import logs
 from chassis.subscription import Tuning
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 LAG = Gauge("consumer_lag", "Messages in the topic that the group has not consumed", ["group", "topic", "partition"])
 

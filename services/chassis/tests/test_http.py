@@ -288,13 +288,13 @@ def test_every_log_line_of_a_process_is_json_with_its_ids() -> None:
     import sys
 
     program = (
-        "from chassis import telemetry; import logging\n"
-        "telemetry.configure('a-service', 'info')\n"
-        "with telemetry.message_context({'x-request-id': 'r-1'}):\n"
-        "    telemetry.logger('x').info('projection updated', version=3)\n"
+        "from chassis import correlation, logs; import logging\n"
+        "logs.configure('a-service', 'info')\n"
+        "with correlation.message_context({'x-request-id': 'r-1'}):\n"
+        "    logs.logger('x').info('projection updated', version=3)\n"
         "    logging.getLogger('library').warning('a library speaks')\n"
         "    try: {}['canary']\n"
-        "    except KeyError: telemetry.logger('x').error('failed', exc_info=True)\n"
+        "    except KeyError: logs.logger('x').error('failed', exc_info=True)\n"
     )
     environ = {"PATH": os.environ["PATH"]}
     done = subprocess.run(

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from chassis import rpc, telemetry
+from chassis import correlation, rpc
 from chassis.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, PlatformError, Unavailable
 from chassis.resilience import Retry
 from chassis.rpc_server import GrpcServer
@@ -52,11 +52,11 @@ async def test_a_call_is_answered() -> None:
 @pytest.mark.contract("O14")
 async def test_request_id_and_trace_travel_with_the_call() -> None:
     async def behaviour(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        ids = telemetry.current()
+        ids = correlation.current()
         return f"{ids.request_id} {ids.trace_id}".encode()
 
     async with serving(behaviour) as method:
-        with telemetry.message_context({"x-request-id": "r-42", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}):
+        with correlation.message_context({"x-request-id": "r-42", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}):
             assert await rpc.call(method, b"", what="test", within=5) == f"r-42 {'a' * 32}".encode()
 
 

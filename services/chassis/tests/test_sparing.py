@@ -4,7 +4,7 @@ import logging
 import time
 
 import pytest
-from chassis.telemetry import Sparing
+from chassis.logs import Sparing
 
 
 def record(text: str, *arguments: object, logger: str = "aiokafka.conn") -> logging.LogRecord:

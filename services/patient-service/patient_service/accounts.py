@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from chassis import outbox, telemetry
+from chassis import logs, outbox
 from chassis.cache import Cache
 from chassis.events import Event
 from chassis.statement import Statement
@@ -17,7 +17,7 @@ from healthcare_contracts.events import BillingAccountRequestedData
 from patient_service.models import ACTIVE, PENDING, patient
 from patient_service.service import evict
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 
 def _pending_among() -> sa.ColumnElement[bool]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from chassis import rpc, telemetry
+from chassis import logs, rpc
 from chassis.actuator import Health
 from chassis.cache import Cache
 from chassis.db import Database
@@ -17,7 +17,7 @@ from healthcare_contracts.billing_service_pb2_grpc import BillingServiceStub
 from patient_service import accounts
 from patient_service.settings import Settings
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 CALLS_AT_ONCE = 32
 SWEPT_AT_ONCE = 200

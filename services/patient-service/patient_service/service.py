@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from chassis import outbox, telemetry
+from chassis import logs, outbox
 from chassis.cache import Cache
 from chassis.conditional import check_if_match
 from chassis.errors import Conflict, NotFound
@@ -21,7 +21,7 @@ from patient_service.models import UNIQUE_EMAIL, patient
 from patient_service.queries import CACHE
 from patient_service.schemas import PatientCreate, PatientUpdate, patient_event
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 TAKEN = {UNIQUE_EMAIL: "email"}
 _EDITED = ("name", "name_key", "email", "email_key", "phone", "gender", "address", "date_of_birth", "updated_at")

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from chassis import telemetry
+from chassis import correlation
 
 from api_gateway.fetch import WholeAnswer
 from api_gateway.problems import Refused
@@ -44,7 +44,7 @@ class Caller:
         """The status and the JSON of the answer. Raises Silent after `within` seconds."""
         sent = b"" if body is None else orjson.dumps(body)
         lines = [f"{method} {quote(path)} HTTP/1.1", f"Host: {self._authority}", *self._bearer]
-        lines += [f"{name}: {value}" for name, value in telemetry.outgoing_headers().items()]
+        lines += [f"{name}: {value}" for name, value in correlation.outgoing_headers().items()]
         if sent:
             lines += ["Content-Type: application/json", f"Content-Length: {len(sent)}"]
         head = "\r\n".join([*lines, "\r\n"]).encode()

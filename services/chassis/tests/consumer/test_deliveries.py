@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from chassis import telemetry
+from chassis import correlation
 from chassis.errors import Unavailable
 from chassis.received import Received
 from chassis.testing import eventually
@@ -52,10 +52,10 @@ async def test_a_handler_sees_the_event_its_text_key_and_its_headers(world: Any)
 @pytest.mark.contract("O14")
 async def test_the_ids_of_the_request_travel_into_the_handler(world: Any) -> None:
     await world.topics("things")
-    seen: list[telemetry.Ids] = []
+    seen: list[correlation.Ids] = []
 
     async def handle(event: Received, tx: Transaction) -> None:
-        seen.append(telemetry.current())
+        seen.append(correlation.current())
 
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
     await world.send("things", world.message(1), headers=[("request-id", b"r-42"), ("traceparent", trace.encode())])
