@@ -1,6 +1,6 @@
 """`python -m analytics_service` serves; `python -m analytics_service migrate` only migrates."""
 
-from chassis.app import main
+from chassis.server import main
 
 from analytics_service.main import create_app
 

@@ -1,7 +1,7 @@
 """`python -m api_gateway` serves the gateway."""
 
-import chassis.app
+from chassis.server import main
 
 from api_gateway.main import create_app
 
-chassis.app.main(create_app)
+main(create_app)

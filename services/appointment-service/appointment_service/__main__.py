@@ -1,6 +1,6 @@
 """`python -m appointment_service` serves; `python -m appointment_service migrate` only migrates."""
 
-from chassis.app import main
+from chassis.server import main
 
 from appointment_service.main import create_app
 

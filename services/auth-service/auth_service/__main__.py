@@ -1,6 +1,6 @@
 """`python -m auth_service` serves; `python -m auth_service migrate` only migrates."""
 
-from chassis.app import main
+from chassis.server import main
 
 from auth_service.main import create_app
 

@@ -1,6 +1,6 @@
 """`python -m billing_service` serves; `python -m billing_service migrate` only migrates."""
 
-from chassis.app import main
+from chassis.server import main
 
 from billing_service.main import create_app
 

@@ -1,10 +1,9 @@
-"""A process of the platform: an application around its parts; `chassis.server` serves it."""
+"""An application around its parts; `chassis.server` makes a process of it."""
 
 import asyncio
 import contextlib
 import functools
 import gc
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -17,16 +16,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from chassis import direct, edge, http, logs, openapi, ops, runtime
+from chassis import direct, edge, http, openapi, ops, runtime
 from chassis.actuator import Actuator, Part
 from chassis.auth import TokenVerifier
-from chassis.environ import ConfigurationError
 from chassis.errors import PlatformError
 from chassis.jwks import Jwks
 from chassis.protocol import LimitedProtocol
 from chassis.proxies import Networks
 from chassis.ring import Ring
-from chassis.server import run
 from chassis.settings import ServiceSettings
 from chassis.tally import Count, Counter, Histogram, Series
 
@@ -174,28 +171,3 @@ def _lifespan(
             actuator.started = False
 
     return lifespan
-
-
-async def _migrate(app: FastAPI) -> None:
-    for part in app.state.parts:
-        if migrate := getattr(part, "migrate", None):
-            await migrate()
-
-
-def main(create: Callable[[], FastAPI]) -> None:
-    """`python -m service` serves; `python -m service migrate` brings its database up to date and ends.
-
-    What is wrong with the configuration is said in one sentence, with exit code 2.
-    """
-    try:
-        if sys.argv[1:] == ["migrate"]:
-            app = create()
-            logs.configure(app.state.settings.service_name, app.state.settings.log_level)
-            asyncio.run(_migrate(app))
-        elif sys.argv[1:]:
-            raise ConfigurationError(f"usage: {sys.argv[0].rpartition('/')[2]} [migrate]")
-        else:
-            run(create)
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a person is waiting
-        sys.exit(2)

@@ -1,4 +1,4 @@
-"""The server around an application: its limits, its signals, and how it ends."""
+"""The process around an application: what it is told to do, its server, its signals, and how it ends."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from chassis import logs, tracing
 from chassis.edge import Draining
+from chassis.environ import ConfigurationError
 from chassis.settings import ServiceSettings
 
 log = logs.logger(__name__)
@@ -42,6 +43,31 @@ class _Server(uvicorn.Server):
         for sig in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(sig, self.handle_exit, sig, None)
         yield
+
+
+def main(create: Callable[[], FastAPI]) -> None:
+    """`python -m service` serves; `python -m service migrate` brings its database up to date and ends.
+
+    What is wrong with the configuration is said in one sentence, with exit code 2.
+    """
+    try:
+        if sys.argv[1:] == ["migrate"]:
+            app = create()
+            logs.configure(app.state.settings.service_name, app.state.settings.log_level)
+            asyncio.run(_migrate(app))
+        elif sys.argv[1:]:
+            raise ConfigurationError(f"usage: {sys.argv[0].rpartition('/')[2]} [migrate]")
+        else:
+            run(create)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a person is waiting
+        sys.exit(2)
+
+
+async def _migrate(app: FastAPI) -> None:
+    for part in app.state.parts:
+        if migrate := getattr(part, "migrate", None):
+            await migrate()
 
 
 def run(create: Callable[[], FastAPI]) -> None:
