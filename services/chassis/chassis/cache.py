@@ -3,10 +3,11 @@
 A read with Redis down, slow or wrong is a miss, never an error. An eviction leaves a marker: a reader that missed
 before the eviction and comes back with the old row is refused, because the marker is no longer the one it saw (a
 lease, as in Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1). Lists live under a
-generation, which every write replaces.
+generation, which every write replaces; while Redis has not heard of that, reads go past it, and it is told again.
 """
 
 import asyncio
+import contextlib
 import random
 import secrets
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,7 @@ EVICTIONS = prometheus_client.Counter("cache_evictions_total", "Entries and gene
 MARKER_MS = 60_000
 _REDIS = {"db.system.name": "redis"}
 GENERATION_MS = 86_400_000
+AGAIN_SECONDS = 0.2
 
 # KEYS: entry, marker. ARGV: marker as the reader saw it, body, life in ms. A fill that an eviction overtook is refused.
 _FILL = """
@@ -62,6 +64,8 @@ class Cache:
         self._ttl = settings.cache_ttl_seconds
         self._redis = RedisConnection(settings)
         self._flights: dict[str, asyncio.Task[bytes | None]] = {}
+        self._owed: set[str] = set()
+        self._payer: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begins to connect."""
@@ -70,6 +74,8 @@ class Cache:
 
     async def stop(self) -> None:
         """Disconnects."""
+        if self._payer is not None:
+            self._payer.cancel()
         if self._on:
             await self._redis.stop()
 
@@ -106,7 +112,7 @@ class Cache:
         generation_key = f"{cache}:generation"
         fresh = secrets.token_hex(8)
         found = await self._try("EVAL", _LISTED, 1, generation_key, fresh, GENERATION_MS, key)
-        if found is None:
+        if found is None or cache in self._owed:
             REQUESTS.labels(cache, pattern, "error").inc()
             return await fill()
         if found[1] is not None:
@@ -131,11 +137,30 @@ class Cache:
         """Makes every list of a cache invalid.
 
         Raises:
-            Unavailable: Redis did not acknowledge it.
+            Unavailable: Redis did not acknowledge it. It is told again until it does; no list is read from it before.
         """
-        if self._on:
-            EVICTIONS.labels(cache).inc()
-            await self._must("SET", f"{cache}:generation", secrets.token_hex(8), "PX", GENERATION_MS)
+        if not self._on:
+            return
+        EVICTIONS.labels(cache).inc()
+        try:
+            await self._renew(cache)
+        except Unavailable:
+            self._owed.add(cache)
+            if self._payer is None or self._payer.done():
+                self._payer = asyncio.create_task(self._pay(), name="cache evictions")
+            raise
+
+    async def _renew(self, cache: str) -> None:
+        await self._must("SET", f"{cache}:generation", secrets.token_hex(8), "PX", GENERATION_MS)
+        # Replies come in order: whatever failed before this was sent, this makes up for.
+        self._owed.discard(cache)
+
+    async def _pay(self) -> None:
+        while self._owed:
+            await asyncio.sleep(AGAIN_SECONDS)
+            for cache in tuple(self._owed):
+                with contextlib.suppress(Unavailable):
+                    await self._renew(cache)
 
     async def _must(self, *words: bytes | str | int) -> None:
         """A refusal (a replica, no memory left, a failed disk) is Redis's trouble as much as silence is."""

@@ -183,6 +183,41 @@ async def test_redis_down_slow_or_flushed_is_a_miss_and_comes_back(cache, valkey
     assert source.reads == reads + 1
 
 
+@pytest.mark.contract("Q23")
+async def test_an_eviction_that_redis_did_not_hear_is_made_up_for(cache, settings, valkey, redis) -> None:
+    """Redis keeps its data over the outage: here it is passed over at once, elsewhere the old list ends by itself."""
+    source, elsewhere = Source(b"old"), Cache(settings)
+
+    async def page(of: Cache) -> bytes | None:
+        return await of.get_or_fill_list("things", "list", "all", source.read)
+
+    async def kept(of: Cache) -> bool:
+        """Whether the new list is there, and comes from Redis."""
+        reads = source.reads
+        return await page(of) == b"new" and source.reads == reads
+
+    assert await page(cache) == b"old"
+    valkey.pause()
+    try:
+        await eventually(lambda: _down(cache))  # connected no more: the eviction is not even sent
+        source.value = b"new"
+        with pytest.raises(Unavailable):
+            await cache.bump("things")
+    finally:
+        valkey.resume()
+    assert await page(cache) == b"new"
+    await eventually(lambda: _up(cache))
+    assert await page(cache) == b"new"
+    await elsewhere.start()
+    for of in (elsewhere, cache):
+        await eventually(lambda of=of: kept(of))
+    await elsewhere.stop()
+
+
+async def _down(cache: Cache) -> bool:
+    return not await _up(cache)
+
+
 async def _up(cache: Cache) -> bool:
     try:
         return (await cache.health()).up
