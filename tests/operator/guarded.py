@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.protocol.admin import CreateAclsRequest
-from chassis.scram import ScramKafka
+from chassis.testing.scram import ScramKafka
 
 Manifest = dict[str, Any]
 

@@ -21,12 +21,12 @@ from chassis.errors import Unavailable
 from chassis.ids import new_id
 from chassis.kafka import KafkaProducer, ensure_topics
 from chassis.postgres import DatabaseSettings
-from chassis.scram import ScramKafka
 from chassis.security import kafka_client, tls
-from chassis.selfsigned import certify
 from chassis.settings import KafkaSettings, ServiceSettings
 from chassis.statement import Statement
 from chassis.testing import eventually
+from chassis.testing.scram import ScramKafka
+from chassis.testing.selfsigned import certify
 from healthcare_contracts.topics import Topic
 from hpctl.embedded.postgres import Postgres
 

@@ -1,4 +1,4 @@
-"""For tests: an Apache Kafka whose outer listener speaks TLS and asks for a name, proven by SCRAM (RFC 5802)."""
+"""An Apache Kafka whose outer listener speaks TLS and asks for a name, proven by SCRAM (RFC 5802)."""
 
 import ssl
 import subprocess
@@ -8,7 +8,7 @@ from typing import Any
 
 from hpctl.embedded.kafka import CLUSTER_ID, Kafka, _java
 
-from chassis.selfsigned import CERTIFICATE, KEY, certify
+from chassis.testing.selfsigned import CERTIFICATE, KEY, certify
 
 
 class ScramKafka(Kafka):

@@ -1,4 +1,4 @@
-"""For tests: a certificate of 127.0.0.1 that signed itself, so that it is also the authority to trust."""
+"""A certificate of 127.0.0.1 that signed itself, so that it is also the authority to trust."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
