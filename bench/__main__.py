@@ -8,16 +8,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import events, gateway, load, operator, patients, stack, tracing
+from bench import cache, creates, events, gateway, load, operator, pages, stack, tracing
 from bench.measure import Ratio, Wrong, as_json
 from bench.world import World
 
 CASES: dict[str, Callable[[World], Iterator[Ratio]]] = {
-    "create": patients.create,
-    "cached": patients.cached,
+    "create": creates.create,
+    "cached": cache.cached,
     "list": events.appointments,
     "projection": events.projection,
-    "pages": patients.pages,
+    "pages": pages.pages,
     "stack": stack.stack,
     "tracing": tracing.tracing,
     "gateway": gateway.gateway,

@@ -18,20 +18,19 @@ request = function()
   return wrk.format("%(method)s", "%(path)s", headers, text)
 end
 done = function(summary, latency, requests)
-  io.write(string.format("RESULT %%d %%d %%d %%f %%f %%f\\n", summary.requests, summary.duration,
+  io.write(string.format("RESULT %%d %%d %%d %%f\\n", summary.requests, summary.duration,
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write
     + summary.errors.timeout,
-    latency:percentile(50), latency:percentile(99), latency.max))
+    latency:percentile(99)))
 end
 """
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of the load saw: requests per second, latencies in seconds."""
+    """What one run of the load saw: requests per second, and a latency in seconds."""
 
     rate: float
-    p50: float
     p99: float
 
 
@@ -71,9 +70,9 @@ def wrk(
     if cpu is not None and shutil.which("taskset"):
         command = ["taskset", "-c", str(cpu), *command]
     output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
-    if not (found := re.search(r"RESULT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+)", output)):
+    if not (found := re.search(r"RESULT (\d+) (\d+) (\d+) ([\d.]+)", output)):
         raise Wrong(f"wrk said nothing of {url}")
     requests, micros, failed = (int(number) for number in found.groups()[:3])
     if failed or not requests:
         raise Wrong(f"{failed} of {requests} answers from {url} were wrong")
-    return Load(rate=requests / (micros / 1e6), p50=float(found[4]) / 1e6, p99=float(found[5]) / 1e6)
+    return Load(rate=requests / (micros / 1e6), p99=float(found[4]) / 1e6)

@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from bench.cache import static
+from bench.creates import CONNECTIONS
 from bench.load import wrk
 from bench.measure import Ratio, Wrong, compare
-from bench.patients import CONNECTIONS, call, static
-from bench.world import World, headers
+from bench.world import World, call, headers
 
 PERSON = {"name": "John Doe", "address": "123 Main St", "dateOfBirth": "1990-01-01"}
 ALONE: dict[str, Any] = {"SERVICE_ROLES": "api", "BILLING_SERVICE_ADDRESS": "127.0.0.1:1"}

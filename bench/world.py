@@ -1,5 +1,6 @@
 """The servers and services that a benchmark needs, each a process of its own, on the embedded launchers."""
 
+import json
 import os
 import secrets
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from chassis.issuer import TokenIssuer
 from hpctl.embedded.kafka import Kafka
@@ -123,3 +124,11 @@ def headers() -> dict[str, str]:
     """An ADMIN's token."""
     issuer = TokenIssuer(Settings.from_environ({"JWT_SECRET": SECRET}))
     return {"Authorization": f"Bearer {issuer.issue('bench@example.com', 'ADMIN')}", "Content-Type": "application/json"}
+
+
+def call(url: str, body: dict[str, Any] | None = None) -> Any:
+    """One request as an ADMIN; its JSON."""
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data=data, headers=headers())
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
