@@ -18,6 +18,7 @@ from hpctl.layout import PORTS, Layout
 from hpctl import state
 
 ROOT = Path(__file__).resolve().parents[1]
+CLAIM_PORT = 10_050  # with an offset, which is a multiple of 100, no port of any stack
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,24 @@ class Stack:
 
 
 def free_offset() -> int:
-    """An offset at which nobody listens on any of a stack's ports, below those that the system hands out."""
+    """An offset at which nobody listens on any of a stack's ports, below those that the system hands out.
+
+    It stays this process's own, also before its servers listen: other sessions may look for one at the same moment.
+    """
     offsets = random.sample(range(10_000, 22_000, 100), 120)
-    return next(offset for offset in offsets if all(_free(port + offset) for port in PORTS.values()))
+    return next(each for each in offsets if all(_free(port + each) for port in PORTS.values()) and _claim(each))
+
+
+def _claim(offset: int) -> bool:
+    """Bind, until this process ends, a port that no server of a stack at this offset has."""
+    claim = socket.socket()
+    try:
+        claim.bind(("127.0.0.1", CLAIM_PORT + offset))
+    except OSError:
+        claim.close()
+        return False
+    claim.detach()
+    return True
 
 
 def _free(port: int) -> bool:
