@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import asyncpg
@@ -17,6 +17,7 @@ from hpctl.layout import Layout
 
 from hpctl import state
 from tests.chaos.topics import Topics
+from tests.cluster.client import eventually as sync_eventually
 from tests.conftest import Stack
 
 GROUPS = ("appointments-cg", "patient-service", "analytics-service")
@@ -49,9 +50,13 @@ class Platform:
         return httpx.AsyncClient(base_url=self.url(port), headers={"Authorization": self._token}, timeout=20)
 
     def pids(self, *names: str) -> list[int]:
+        """Of those that run; whichever has just died is waited for until it is there again."""
+        return sync_eventually(lambda: self._running(names), f"running {' and '.join(names)}", 40)
+
+    def _running(self, names: Iterable[str]) -> list[int] | None:
         rows = json.loads(self.stack.hpctl("status", "--json").stdout)["processes"]
         found = {row["name"]: row["pid"] for row in rows}
-        return [found[name] for name in names]
+        return [found[name] for name in names] if all(found[name] for name in names) else None
 
     def kill(self, *names: str) -> None:
         """SIGKILL; the supervisor starts them again."""
@@ -133,9 +138,9 @@ class Platform:
     async def source(self) -> set[tuple[Any, ...]]:
         return {tuple(row) for row in await self.query("patient_service", "SELECT id, name, version FROM patient")}
 
-    async def projection(self) -> set[tuple[Any, ...]]:
-        sql = "SELECT patient_id, name, version FROM cached_patient WHERE deleted_at IS NULL"
-        return {tuple(row) for row in await self.query("appointment_service", sql)}
+    async def projection(self, *, deleted: bool = False) -> set[tuple[Any, ...]]:
+        sql = "SELECT patient_id, name, version FROM cached_patient WHERE $1 OR deleted_at IS NULL"
+        return {tuple(row) for row in await self.query("appointment_service", sql, deleted)}
 
     async def counted(self) -> dict[str, int]:
         rows = await self.query(
