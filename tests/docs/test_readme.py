@@ -1,6 +1,7 @@
 """The README says only what is true."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -66,10 +67,13 @@ def test_the_versions_it_lists_are_those_of_the_lock() -> None:
 
 @pytest.mark.contract("X08")
 def test_the_layout_it_draws_is_the_tree() -> None:
-    drawn = set(re.findall(r"^([a-z/-]+/) {2,}\S", README, re.MULTILINE))
+    drawn = set(re.findall(r"^([a-z0-9/-]+/) {2,}\S", README, re.MULTILINE))
     workspace = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
     members = {f"{path.relative_to(ROOT)}/" for pattern in workspace for path in ROOT.glob(pattern) if path.is_dir()}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    tops = {f"{path.partition('/')[0]}/" for path in listed if "/" in path and not path.startswith(".")}
     assert members <= drawn
+    assert tops <= {f"{folder.partition('/')[0]}/" for folder in drawn}
     assert [folder for folder in drawn if not (ROOT / folder).is_dir()] == []
 
 
