@@ -19,8 +19,8 @@ class Topics:
     async def published(self, topics: Iterable[str]) -> Counter[str]:
         """Distinct events, by type."""
         seen: set[tuple[str, str]] = set()
-        for topic in topics:
-            for record in await self.records(topic):
+        for records in (await self.read(topics)).values():
+            for record in records:
                 with contextlib.suppress(ValueError, TypeError, KeyError):
                     event = json.loads(record.value or b"")
                     seen.add((event["type"], event["eventId"]))
@@ -28,34 +28,37 @@ class Topics:
 
     async def records(self, topic: str) -> list[Any]:
         """Everything that a topic holds; nothing when it does not exist."""
+        return (await self.read([topic]))[topic]
+
+    async def filled(self, topics: Iterable[str]) -> dict[str, list[bytes]]:
+        """What lies in those of them that are not empty."""
+        found = await self.read(topics)
+        return {topic: [record.value for record in records] for topic, records in found.items() if records}
+
+    async def read(self, topics: Iterable[str]) -> dict[str, list[Any]]:
+        """Everything that each of these topics holds, by one reader; nothing where it does not exist."""
+        found: dict[str, list[Any]] = {topic: [] for topic in topics}
         reader = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
         try:
             await reader.start()
-            numbers = reader.partitions_for_topic(topic) or await self._partitions(reader, topic)
-            partitions = [TopicPartition(topic, number) for number in numbers]
+            known = await reader._client.fetch_all_metadata()
+            partitions = [
+                TopicPartition(name, each) for name in found for each in known.partitions_for_topic(name) or ()
+            ]
             if not partitions:
-                return []
+                return found
             reader.assign(partitions)
             ends = await reader.end_offsets(partitions)
-            found: list[Any] = []
             for partition in partitions:
                 reader.seek(partition, 0)
             while any([await reader.position(partition) < ends[partition] for partition in partitions]):
-                for batch in (await reader.getmany(timeout_ms=200)).values():
-                    found += batch
+                for partition, batch in (await reader.getmany(timeout_ms=200)).items():
+                    found[partition.topic] += batch
             return found
         except KafkaConnectionError:
             raise AssertionError("the broker is not back yet") from None
         finally:
             await reader.stop()
-
-    async def _partitions(self, reader: AIOKafkaConsumer, topic: str) -> set[int]:
-        return (await reader._client.fetch_all_metadata()).partitions_for_topic(topic) or set()
-
-    async def filled(self, topics: Iterable[str]) -> dict[str, list[bytes]]:
-        """What lies in those of them that are not empty."""
-        found = {topic: [record.value for record in await self.records(topic)] for topic in topics}
-        return {topic: values for topic, values in found.items() if values}
 
     @contextlib.asynccontextmanager
     async def producer(self) -> AsyncIterator[AIOKafkaProducer]:
