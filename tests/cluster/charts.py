@@ -22,7 +22,7 @@ def render(chart: str, namespace: str, values: dict[str, Any] | None = None, rel
     loaded = Chart.load(CHARTS / chart)
     files = loaded.render(values or {}, name=release or chart, namespace=namespace)
     texts = [text for name, text in sorted(files.items()) if not Path(name).name.startswith("NOTES")]
-    objects = [found for text in texts for found in yaml.safe_load_all(text) if found]
+    objects = [found for text in texts for found in yaml.load_all(text, Loader=yaml.CSafeLoader) if found]
     return [found for found in objects if "helm.sh/hook" not in found["metadata"].get("annotations", {})]
 
 

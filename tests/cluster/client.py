@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 Manifest = dict[str, Any]
 
 
@@ -51,7 +49,7 @@ class Client:
         """Server-side apply, strict: an unknown or doubled field is an error."""
         where = ["--namespace", namespace] if namespace else []
         flags = ["--server-side", "--validate=strict", f"--field-manager={manager}", "--force-conflicts"]
-        self.kubectl("apply", *where, *flags, "--filename=-", given=yaml.safe_dump_all(manifests))
+        self.kubectl("apply", *where, *flags, "--filename=-", given="\n".join(map(json.dumps, manifests)))
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Manifest | None:
         """An object, or nothing."""

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.cluster import build
 from tests.cluster.client import Client, KubectlError, Manifest, eventually
 from tests.cluster.components import ApiServer, Component, ControllerManager, Etcd, Scheduler
+from tests.cluster.reader import Reader
 
 __all__ = ["ControlPlane", "KubectlError", "Manifest", "eventually", "kubeconfig"]
 
@@ -32,6 +33,15 @@ class ControlPlane(Client):
         ]
         self.server = f"https://{host}:{self.apiserver.port}"
         self.ca = self.apiserver.certificate
+        self._reader = Reader(self.server, self.ca, self.token)
+
+    def get(self, kind: str, name: str, namespace: str = "default") -> Manifest | None:
+        """An object, or nothing; read directly: a kubectl per look takes longer than what is waited for."""
+        return self._reader.get(kind, name, namespace)
+
+    def list(self, kind: str, namespace: str | None = None, selector: str = "") -> list[Manifest]:
+        """Every object of a kind, of one namespace or of all."""
+        return self._reader.all(kind, namespace, selector)
 
     def start(self) -> None:
         """Start what does not run; returns when a service account can be used in the default namespace."""
@@ -46,6 +56,7 @@ class ControlPlane(Client):
 
     def stop(self) -> None:
         """End every process, each by its own id."""
+        self._reader.close()
         for component in [*self.controllers, self.apiserver, self.etcd]:
             component.kill()
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster import build
 from tests.cluster.components import fetch
-from tests.cluster.controlplane import ControlPlane, KubectlError, eventually
+from tests.cluster.controlplane import ControlPlane, KubectlError, Manifest, eventually
 
 
 def config_map(name: str, **extra: object) -> dict:
@@ -31,6 +31,21 @@ def test_apply_refuses_a_field_that_does_not_exist(cluster: ControlPlane, namesp
         cluster.apply(config_map("strange", colour="red"), namespace=namespace)
     assert cluster.get("configmap", "plain", namespace)
     assert cluster.get("configmap", "strange", namespace) is None
+
+
+def test_what_is_read_directly_is_what_kubectl_shows(cluster: ControlPlane, namespace: str) -> None:
+    def shown(kind: str, *words: str) -> Manifest:
+        return json.loads(cluster.kubectl("get", kind, *words, "--namespace", namespace, "--output=json"))
+
+    cluster.apply(config_map("plain"), namespace=namespace)
+    for kind, name in (("configmap", "plain"), ("cm", "plain"), ("ConfigMaps", "plain"), ("ns", namespace)):
+        assert cluster.get(kind, name, namespace) == shown(kind, name)
+    kinds = "deployments.apps,configmaps,serviceaccounts"
+    eventually(lambda: cluster.list(kinds, namespace) == shown(kinds)["items"] != [], "the same list", 60)
+    assert cluster.list(kinds, namespace, "no=such") == []
+    assert cluster.get("configmap", "absent", namespace) is None
+    with pytest.raises(KubectlError, match="resource type"):
+        cluster.get("nonsense", "plain", namespace)
 
 
 def test_children_go_with_their_owner(cluster: ControlPlane, namespace: str) -> None:
