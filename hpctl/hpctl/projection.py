@@ -113,8 +113,7 @@ async def _events(log: TopicLog, topic: str, tally: Tally) -> AsyncIterator[Rece
                 continue
             try:
                 event = read(record, topic)
-                if topic != topics.PATIENT_DELETED.name:
-                    PatientData.model_validate(event.data)
+                projection.row(event)
             except (Poison, pydantic.ValidationError):
                 tally.skipped += 1  # it lies with the dead letters
                 continue

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import uuid
 
 import asyncpg
@@ -112,6 +113,37 @@ async def test_a_replayed_dead_letter_reaches_the_projection_and_is_gone_from_it
     assert running.hpctl("dlq", "replay", dead).stdout == f"replayed 1 of {dead}\n"
     await eventually(lambda: _has(database, patient, "name", "Back Again"))
     assert running.hpctl("dlq", "replay", dead).stdout == f"replayed 0 of {dead}\n"
+
+
+@pytest.mark.contract("E11")
+async def test_a_rebuild_steps_over_what_can_never_be_stored(running, services):
+    """One bad message, however far into it the trouble lies, neither ends a rebuild nor hides the good one before."""
+    _, _, database = services
+    patient = str(uuid.uuid4())
+    good = {
+        "eventId": str(uuid.uuid4()),
+        "type": "patient.updated",
+        "occurredAt": "2026-05-20T09:00:00Z",
+        "data": {"patientId": patient, "name": "Newest Good", "email": "good@example.com", "version": 3},
+    }
+    bad = [
+        good | {"type": "patient.deleted", "data": {"patientId": "MARK-no-uuid", "version": 4}},
+        good | {"data": good["data"] | {"name": "nul \0", "version": 4}},
+        good | {"data": good["data"] | {"version": 2**31}},
+        good | {"occurredAt": "9999-12-31T23:59:59-23:00", "data": good["data"] | {"version": 4}},
+    ]
+    async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{running.layout.port('KAFKA_PORT')}") as producer:
+        for event in (good, *bad):
+            await producer.send_and_wait(event["type"], json.dumps(event).encode(), key=patient.encode())
+    await eventually(lambda: _has(database, patient, "name", "Newest Good"))
+    await database.execute("DELETE FROM cached_patient WHERE patient_id = $1", uuid.UUID(patient))
+    done = await asyncio.to_thread(running.hpctl, "projection", "rebuild")
+    assert done.returncode == 0, done.stdout + done.stderr
+    unreadable = re.search(r"(\d+) messages are not readable", done.stdout)
+    assert unreadable is not None
+    assert int(unreadable[1]) >= len(bad)
+    assert "MARK" not in done.stdout + done.stderr
+    assert (await projected(database, patient))["name"] == "Newest Good"
 
 
 async def _has(database, patient: str, column: str, value) -> bool:

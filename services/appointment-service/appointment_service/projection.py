@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from chassis import logs
+from chassis.errors import Poison
 from chassis.received import Received
 from chassis.statement import Statement
 from chassis.text import sort_key
@@ -40,15 +41,31 @@ _BURY = Statement(
 )
 
 DELETED = "patient.deleted"
+LARGEST_VERSION = 2**31 - 1
+
+
+def row(event: Received) -> dict[str, Any]:
+    """What an event makes of its patient's row.
+
+    Raises:
+        pydantic.ValidationError: the event's data is not what its schema says.
+        Poison: it is, and no table can hold it.
+    """
+    values = _gone(event) if event.type == DELETED else _there(event)
+    if not 0 <= values["version"] <= LARGEST_VERSION:
+        raise Poison("the version is out of range")
+    if any("\0" in text for text in values.values() if isinstance(text, str)):
+        raise Poison("a text contains NUL")
+    return values
 
 
 async def apply(tx: Transaction, event: Received) -> bool:
     """Brings the projection up to one event; whether anything changed.
 
     Raises:
-        pydantic.ValidationError: the event's data is not what its schema says.
+        pydantic.ValidationError, Poison: as `row`.
     """
-    values = _gone(event) if event.type == DELETED else _there(event)
+    values = row(event)
     changed = await tx.execute(_BURY if event.type == DELETED else _UPSERT, **values) == 1
     if changed:
         log.info("projection updated", patient_id=str(values["patient_id"]), version=values["version"], type=event.type)

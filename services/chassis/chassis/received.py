@@ -76,11 +76,11 @@ def _text(name: str, value: object) -> str:
 def _moment(value: object) -> datetime:
     try:
         moment = datetime.fromisoformat(_text("occurredAt", value))
-    except ValueError:
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter at the ends of time
         raise Poison("occurredAt is not a date-time") from None
-    if moment.tzinfo is None:
-        raise Poison("occurredAt has no offset")
-    return moment.astimezone(UTC)
+    raise Poison("occurredAt has no offset")
 
 
 def _key(key: bytes | None) -> str:
