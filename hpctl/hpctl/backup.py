@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from pathlib import Path
 from hpctl import state
 from hpctl.embedded.postgres import SUPERUSER, Postgres
 from hpctl.embedded.process import ServerError
+from hpctl.environment import environment
 from hpctl.layout import SERVICES, Failure, Layout, Service, service_named
 
 MANIFEST = "manifest.json"
@@ -133,10 +135,28 @@ def _put_back(layout: Layout, postgres: Postgres, service: Service, file: Path) 
     postgres.execute(f'DROP DATABASE IF EXISTS "{beside}" WITH (FORCE);\nCREATE DATABASE "{beside}" OWNER "{name}"')
     _run(postgres, "pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges",
          "--no-comments", f"--role={name}", f"--dbname={beside}", str(file))  # fmt: skip
+    if service.name == "patient-service":
+        _republish(layout, service, beside)
     postgres.execute(
         f'DROP DATABASE "{name}" WITH (FORCE);\nALTER DATABASE "{beside}" RENAME TO "{name}";\n'
         f'REVOKE CONNECT ON DATABASE "{name}" FROM PUBLIC'
     )
+
+
+def _republish(layout: Layout, service: Service, database: str) -> None:
+    """Kafka may hold newer events of a patient than the backup: the service goes ahead of them."""
+    environ = environment(layout, service)
+    url = f"{environ['DATABASE_URL'].rpartition('/')[0]}/{database}"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", f"{service.package}.republish"],
+        env=environ | {"DATABASE_URL": url},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Failure(f"the restored patients could not be told anew: {done.stderr.strip()}")
 
 
 def _run(postgres: Postgres, program: str, *words: str) -> None:

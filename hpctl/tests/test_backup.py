@@ -1,6 +1,7 @@
 """Backups restore: on the real stack, with rows that came and went since."""
 
 import json
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,46 @@ def test_a_restore_brings_back_what_the_backup_holds_and_nothing_else(
         assert http.get(f"/api/patients/{after}").status_code == 404
         assert patient(http, "Life Goes On")
     assert running.hpctl("projection", "rebuild").returncode == 0
+
+
+@pytest.mark.contract("X12", "D03")
+def test_after_a_restore_no_appointment_shows_a_name_that_the_patient_no_longer_has(
+    running: Any, tmp_path: Path
+) -> None:
+    """Kafka holds newer versions than the backup: neither what was restored nor a later update stays behind them."""
+    body = {
+        "name": "Of The Backup",
+        "email": f"{uuid.uuid4().hex}@example.com",
+        "address": "1",
+        "dateOfBirth": "1990-01-01",
+    }
+    times = {"startTime": "2026-05-20T09:00:00", "endTime": "2026-05-20T09:30:00"}
+    with client(running) as http:
+        who = http.post("/api/patients", json=body).json()["id"]
+        visit = http.post("/api/appointments", json={"patientId": who, **times}).json()["id"]
+        assert running.hpctl("backup", str(tmp_path / "saved")).returncode == 0
+        for number in range(3):
+            changed = http.put(f"/api/patients/{who}", json=body | {"name": f"Undone {number}"})
+            assert changed.status_code == 200, changed.text
+        _shows(http, visit, "Undone 2")
+    assert running.hpctl("down").returncode == 0
+    restored = running.hpctl("restore", str(tmp_path / "saved"))
+    assert restored.returncode == 0, restored.stderr
+    assert running.hpctl("up").returncode == 0
+    assert running.hpctl("projection", "rebuild").returncode == 0
+    with client(running) as http:
+        _shows(http, visit, "Of The Backup")
+        before = http.get(f"/api/patients/{who}").headers["etag"]
+        changed = http.put(f"/api/patients/{who}", json=body | {"name": "After"}, headers={"If-Match": before})
+        assert changed.status_code == 200, changed.text
+        _shows(http, visit, "After")
+
+
+def _shows(http: httpx.Client, visit: str, name: str) -> None:
+    deadline = time.monotonic() + 60
+    while (seen := http.get(f"/api/appointments/{visit}").json()["patientName"]) != name:
+        assert time.monotonic() < deadline, f"it still shows {seen}"
+        time.sleep(0.2)
 
 
 @pytest.mark.contract("X12")
