@@ -79,6 +79,8 @@ async def show_messages(layout: Layout, topic: str, *, body: bool) -> None:
     """Print each message's place and why it is there; its own headers, key and value only when `body` says so."""
     async with _desk(layout) as desk:
         letters = await desk.letters(topic, opened=body)
+    if not letters:
+        console.print(f"there is no message in {topic}", markup=False)
     for letter in letters:
         console.print(f"[bold]{letter['partition']}/{letter['offset']}[/] {letter['bytes']} bytes")
         for name, value in letter["facts"].items():

@@ -77,6 +77,7 @@ async def letters(kafka) -> Letters:
 
 
 async def test_listed_and_shown_without_the_message_unless_asked(letters):
+    assert letters.hpctl("show", letters.dead).stdout.split() == f"there is no message in {letters.dead}".split()
     await letters.bury(b"a key", SECRET)
     assert letters.left() == 1
     shown = letters.hpctl("show", letters.dead)

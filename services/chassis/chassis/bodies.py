@@ -14,6 +14,9 @@ def refused(method: str, headers: Mapping[bytes, bytes], limit: int, *, form: bo
         return PayloadTooLarge(limit)
     if method not in ("POST", "PUT", "PATCH") or length == b"0":
         return None
+    if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"", b"identity"):
+        # https://www.rfc-editor.org/rfc/rfc9110.html#section-8.4
+        return UnsupportedMediaType("the body must not be compressed (Content-Encoding)")
     media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     return (
         None if _is_json(media) or (form and media == b"application/x-www-form-urlencoded") else UnsupportedMediaType()

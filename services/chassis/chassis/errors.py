@@ -128,10 +128,9 @@ class PayloadTooLarge(PlatformError):
 
 
 class UnsupportedMediaType(PlatformError):
-    """415: the body is not JSON, or does not say so."""
+    """415: the body is not JSON, or does not say so, or is packed."""
 
-    def __init__(self) -> None:
-        detail = "the body has to be application/json"
+    def __init__(self, detail: str = "the body has to be application/json") -> None:
         super().__init__(415, "unsupported-media-type", "Unsupported Media Type", detail)
 
 

@@ -209,6 +209,9 @@ async def test_the_small_rules_of_http(client, new) -> None:
         await client.post("/patients", content=b"{", headers={"Content-Type": "application/json"})
     ).status_code == 400
     assert (await client.post("/patients", content=b"{}", headers={"Content-Type": "text/plain"})).status_code == 415
+    for coding, status in (("gzip", 415), ("br", 415), ("Identity", 201)):
+        answer = await client.post("/patients", json=new(), headers={"Content-Encoding": coding})
+        assert answer.status_code == status, answer.text
     assert (await client.post("/patients", json=new(notes="x" * 1_100_000))).status_code == 413
 
 
