@@ -17,7 +17,8 @@ def handlers(cache: Cache) -> dict[str, Handler]:
 
     async def patient_changed(event: Received, tx: Transaction) -> None:
         """Also when nothing changed: whoever applied the event may have died before it told the cache."""
-        await projection.apply(tx, event)
+        # All in one statement, which is a transaction of its own: BEGIN and COMMIT would be two round trips more.
+        await projection.apply(tx.database, event)
         tx.after_commit(service.refresh(cache))
 
     return {topic.name: patient_changed for topic in FOLLOWED}

@@ -14,7 +14,7 @@ from chassis.errors import Poison
 from chassis.received import Received
 from chassis.statement import Statement
 from chassis.text import sort_key
-from chassis.transaction import Transaction
+from chassis.transaction import Reader
 from healthcare_contracts.events import PatientData, PatientDeletedData
 from sqlalchemy.dialects.postgresql import insert
 
@@ -59,14 +59,14 @@ def row(event: Received) -> dict[str, Any]:
     return values
 
 
-async def apply(tx: Transaction, event: Received) -> bool:
-    """Brings the projection up to one event; whether anything changed.
+async def apply(database: Reader, event: Received) -> bool:
+    """Brings the projection up to one event by one statement, in a transaction or as one; whether anything changed.
 
     Raises:
         pydantic.ValidationError, Poison: as `row`.
     """
     values = row(event)
-    changed = await tx.execute(_BURY if event.type == DELETED else _UPSERT, **values) == 1
+    changed = await database.execute(_BURY if event.type == DELETED else _UPSERT, **values) == 1
     if changed:
         log.info("projection updated", patient_id=str(values["patient_id"]), version=values["version"], type=event.type)
     return changed
