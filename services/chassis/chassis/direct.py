@@ -2,19 +2,18 @@
 
 FastAPI defines, checks and documents every route. Its solver of parameters is general and costs more than what most of
 our routes do, so a route whose parameters are of the plain kinds is called straight from the edge: the request,
-path parameters, one JSON body, and dependencies that take the request alone. Any other route goes the framework's way,
-and what a client sees is the same.
+path and query parameters, one JSON body, and dependencies that take the request alone or query parameters alone. Any
+other route goes the framework's way, and what a client sees is the same.
 
 The order is that of the documents: whoever may not is told so before anything else is looked at (401, 403), then comes
-what is wrong with the path and the body together (400), and only then a transaction is opened.
+what is wrong with the query, the path and the body together (400), and only then a transaction is opened.
 """
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
-from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -25,9 +24,9 @@ from starlette.types import Scope
 
 from chassis.errors import FieldError, Invalid
 from chassis.http import invalid
+from chassis.parameters import Query, validator
 
 _Open = Callable[[Request], AbstractAsyncContextManager[Any]]
-_Ask = Callable[[Request], Awaitable[Any]]
 
 
 class Direct:
@@ -61,20 +60,21 @@ class Call:
         dependant = route.dependant
         self._endpoint: Callable[..., Awaitable[Response]] = route.endpoint
         self._request = dependant.request_param_name
-        self._path = [(field, _validator(field)) for field in dependant.path_params]
+        self._path = [(field, validator(field)) for field in dependant.path_params]
+        self._query = Query(dependant.query_params) if dependant.query_params else None
         self._body: str | None = None
         if dependant.body_params:
             field = dependant.body_params[0]
             self._body = field.name
             self._model: TypeAdapter[Any] = TypeAdapter(cast(Any, field.field_info.annotation))
-        self._ask: list[tuple[str, _Ask]] = []
+        self._ask: list[tuple[str, Callable[..., Awaitable[Any]], Query | None]] = []
         self._open: list[tuple[str, _Open]] = []
         for each in dependant.dependencies:
             assert each.call is not None and each.name is not None  # noqa: S101, PT018 - `can` has looked
             if inspect.isasyncgenfunction(each.call):
                 self._open.append((each.name, asynccontextmanager(each.call)))
             else:
-                self._ask.append((each.name, each.call))
+                self._ask.append((each.name, each.call, Query(each.query_params) if each.query_params else None))
 
     @staticmethod
     def can(route: APIRoute) -> bool:
@@ -83,7 +83,8 @@ class Call:
         return (
             inspect.iscoroutinefunction(route.endpoint)
             and _answers_response(route.endpoint)
-            and not _more_than_request(own)
+            and not _beyond_query(own)
+            and Query.can(own.query_params)
             and len(own.body_params) <= 1
             and all(_plain(each) for each in own.dependencies)
         )
@@ -92,14 +93,18 @@ class Call:
         """The endpoint's answer.
 
         Raises:
-            PlatformError: whatever the dependencies and the endpoint raise, and Invalid for the path and the body.
+            PlatformError: whatever the dependencies and the endpoint raise, and Invalid for the query, path and body.
         """
         values: dict[str, Any] = {}
-        for name, ask in self._ask:
-            values[name] = await ask(request)
+        found: list[Any] = []
+        for name, ask, query in self._ask:
+            if query is None:
+                values[name] = await ask(request)
+            elif (asked := query.read(request.query_params, found)) is not None:
+                values[name] = await ask(**asked)
         if self._request:
             values[self._request] = request
-        await self._validate(request, values)
+        await self._validate(request, values, found)
         if not self._open:
             return await self._endpoint(**values)
         async with AsyncExitStack() as stack:
@@ -107,14 +112,15 @@ class Call:
                 values[name] = await stack.enter_async_context(opened(request))
             return await self._endpoint(**values)
 
-    async def _validate(self, request: Request, values: dict[str, Any]) -> None:
-        found: list[Any] = []
+    async def _validate(self, request: Request, values: dict[str, Any], found: list[Any]) -> None:
         for field, validate in self._path:
             given = request.path_params[field.alias]
             try:
                 values[field.name] = validate(given)
             except ValidationError:
                 found.extend(field.validate(given, values, loc=("path", field.alias))[1] or ())
+        if self._query:
+            values.update(self._query.read(request.query_params, found) or {})
         if self._body:
             try:
                 values[self._body] = self._model.validate_json(await _content(request))
@@ -122,12 +128,6 @@ class Call:
                 found.extend(error.errors(include_url=False))
         if found:
             raise invalid(RequestValidationError(found))
-
-
-def _validator(field: ModelField) -> Callable[[str], Any]:
-    """The field's own, without what FastAPI puts around it to tell what is wrong."""
-    kind = cast(Any, Annotated[field.field_info.annotation, field.field_info])
-    return TypeAdapter(kind).validator.validate_python
 
 
 async def _content(request: Request) -> bytes:
@@ -145,10 +145,9 @@ def _answers_response(endpoint: Callable[..., Any]) -> bool:
     return isinstance(answer, type) and issubclass(answer, Response)
 
 
-def _more_than_request(dependant: Dependant) -> bool:
+def _beyond_query(dependant: Dependant) -> bool:
     return bool(
-        dependant.query_params
-        or dependant.header_params
+        dependant.header_params
         or dependant.cookie_params
         or dependant.response_param_name
         or dependant.background_tasks_param_name
@@ -158,15 +157,18 @@ def _more_than_request(dependant: Dependant) -> bool:
 
 
 def _plain(dependant: Dependant) -> bool:
-    """A dependency of the request alone; a generator has to end before the answer leaves."""
-    return (
-        dependant.call is not None
-        and dependant.name is not None
-        and dependant.request_param_name is not None
-        and len(inspect.signature(dependant.call).parameters) == 1
-        and not dependant.dependencies
-        and (
-            inspect.iscoroutinefunction(dependant.call)
-            or (inspect.isasyncgenfunction(dependant.call) and dependant.scope == "function")
-        )
-    )
+    """A dependency of the request alone, or of query parameters; a generator has to end before the answer leaves."""
+    call, query = dependant.call, dependant.query_params
+    if call is None or dependant.name is None or dependant.dependencies or _beyond_query(dependant):
+        return False
+    if len(inspect.signature(call).parameters) != (len(query) or 1):
+        return False
+    if query:
+        return Query.can(query) and _is_coroutine(call)
+    ends_in_time = inspect.isasyncgenfunction(call) and dependant.scope == "function"
+    return dependant.request_param_name is not None and (_is_coroutine(call) or ends_in_time)
+
+
+def _is_coroutine(call: Callable[..., Any]) -> bool:
+    """Of a function, or of an object that is called like one."""
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)
