@@ -5,8 +5,8 @@ from typing import Any
 
 from kubernetes.aio import client, config
 
+from healthcare_operator.errors import ApiError, NotServed
 from healthcare_operator.platform import MANAGER, Manifest, Ref
-from healthcare_operator.refusals import ApiError, NotServed
 
 TIMEOUT_SECONDS = 30
 

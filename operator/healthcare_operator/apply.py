@@ -8,10 +8,10 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 
 from healthcare_operator.api import Api
+from healthcare_operator.errors import ApiError, NotServed
 from healthcare_operator.metrics import APPLIES, CONFLICTS, CORRECTED, PRUNED
 from healthcare_operator.plan import Applied, Apply, Plan, digest, project
 from healthcare_operator.platform import PLATFORM, Manifest, Ref
-from healthcare_operator.refusals import ApiError, NotServed
 
 TAKEN_BACK = 3
 WITHIN_SECONDS = 60.0

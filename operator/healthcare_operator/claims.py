@@ -7,8 +7,8 @@ volumes' owner, if any, is the platform itself (https://kubernetes.io/docs/conce
 from collections.abc import Iterable
 
 from healthcare_operator.api import Api
+from healthcare_operator.errors import ApiError
 from healthcare_operator.platform import Manifest, Platform
-from healthcare_operator.refusals import ApiError
 
 CLAIM = ("v1", "PersistentVolumeClaim")
 

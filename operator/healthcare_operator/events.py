@@ -9,8 +9,8 @@ from typing import Any, Literal
 import structlog
 
 from healthcare_operator.api import Api
+from healthcare_operator.errors import ApiError
 from healthcare_operator.platform import MANAGER, Manifest
-from healthcare_operator.refusals import ApiError
 
 log = structlog.get_logger()
 

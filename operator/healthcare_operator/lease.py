@@ -12,9 +12,9 @@ from typing import Any
 import structlog
 
 from healthcare_operator.api import Api
+from healthcare_operator.errors import ApiError
 from healthcare_operator.metrics import LEADER
 from healthcare_operator.platform import MANAGER, Manifest, Ref
-from healthcare_operator.refusals import ApiError
 
 log = structlog.get_logger()
 

@@ -9,8 +9,8 @@ from healthcare_operator import refused, sharing, validation
 from healthcare_operator.api import Api
 from healthcare_operator.claims import CLAIM
 from healthcare_operator.crd import KIND
+from healthcare_operator.errors import NotServed
 from healthcare_operator.platform import API_VERSION, PLATFORM, Manifest, Platform, Ref
-from healthcare_operator.refusals import NotServed
 from healthcare_operator.sharing import Key, Ledger, Stores
 from healthcare_operator.spec import Spec
 

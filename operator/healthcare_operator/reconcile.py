@@ -14,15 +14,15 @@ from healthcare_operator.apply import Memory, carry_out
 from healthcare_operator.claims import CLAIM, own
 from healthcare_operator.conditions import Seen
 from healthcare_operator.crd import KIND
-from healthcare_operator.credentials import stamped
 from healthcare_operator.diagnosis import cause
+from healthcare_operator.errors import ApiError
 from healthcare_operator.helm import ChartError, Charts
 from healthcare_operator.plan import digest, plan
 from healthcare_operator.platform import API_VERSION, Manifest, Platform, Ref
 from healthcare_operator.readiness import ready
-from healthcare_operator.refusals import ApiError
 from healthcare_operator.render import CREDENTIALS, components
 from healthcare_operator.report import Report
+from healthcare_operator.rotation import stamped
 from healthcare_operator.spec import SERVICES, Spec
 from healthcare_operator.upgrade import Attempt, attempt, settled
 from healthcare_operator.workqueue import Key

@@ -9,9 +9,9 @@ from healthcare_operator import metrics
 from healthcare_operator.api import Api
 from healthcare_operator.conditions import Seen
 from healthcare_operator.crd import KIND
+from healthcare_operator.errors import ApiError
 from healthcare_operator.events import Recorder
 from healthcare_operator.platform import API_VERSION, Manifest
-from healthcare_operator.refusals import ApiError
 from healthcare_operator.status import status
 from healthcare_operator.values import COMPONENTS
 from healthcare_operator.workqueue import Key

@@ -4,10 +4,10 @@ import base64
 from typing import Any
 
 from healthcare_operator import secrets
-from healthcare_operator.credentials import ANNOTATION, stamped
 from healthcare_operator.helm import Charts
 from healthcare_operator.platform import Manifest, Platform
 from healthcare_operator.render import components
+from healthcare_operator.rotation import ANNOTATION, stamped
 from healthcare_operator.settings import Settings
 from healthcare_operator.spec import Spec
 

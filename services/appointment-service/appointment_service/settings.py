@@ -3,11 +3,11 @@
 from typing import ClassVar
 
 from chassis.postgres import DatabaseSettings
-from chassis.settings import KafkaSettings, RedisSettings, ServiceSettings, TokenSettings
+from chassis.settings import CacheSettings, KafkaSettings, ServiceSettings, TokenSettings
 from pydantic import Field
 
 
-class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, RedisSettings, TokenSettings):
+class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, CacheSettings, TokenSettings):
     """appointment-service: HTTP, a database, Kafka, the cache and tokens."""
 
     service_name: ClassVar[str] = "appointment-service"

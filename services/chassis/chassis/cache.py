@@ -20,7 +20,7 @@ from chassis import logs, tracing
 from chassis.actuator import Health
 from chassis.errors import Unavailable
 from chassis.redis import RedisConnection
-from chassis.settings import RedisSettings
+from chassis.settings import CacheSettings
 from chassis.tally import Counter
 
 log = logs.logger(__name__)
@@ -59,7 +59,7 @@ class Cache:
     role = None
     critical = False
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: CacheSettings) -> None:
         self._on = settings.cache_type == "redis"
         self._ttl = settings.cache_ttl_seconds
         self._redis = RedisConnection(settings)

@@ -138,7 +138,7 @@ class KafkaSettings(BaseSettings):
 
 
 class RedisSettings(BaseSettings):
-    """Where the cache is."""
+    """Where Redis is."""
 
     redis_host: str = Field("redis", description="host of Redis or Valkey")
     redis_port: int = Field(6379, ge=1, le=65535, description="its port")
@@ -148,6 +148,11 @@ class RedisSettings(BaseSettings):
     redis_ca_file: str = Field("", description="certificates (PEM) that Redis is checked with; empty: the system's")
     redis_database: int = Field(0, ge=0, description="its database number")
     redis_timeout_seconds: float = Field(0.25, gt=0, le=10, description="an answer later than this is none")
+
+
+class CacheSettings(RedisSettings):
+    """What is kept in Redis."""
+
     cache_type: Literal["redis", "none"] = Field("redis", description="none switches the cache off")
     cache_ttl_seconds: int = Field(300, ge=1, le=86_400, description="life of an entry, give or take a tenth")
 

@@ -10,12 +10,12 @@ import pytest
 from chassis.cache import Cache
 from chassis.errors import Unavailable
 from chassis.retries import Verdict, classify
-from chassis.settings import RedisSettings, ServiceSettings
+from chassis.settings import CacheSettings, ServiceSettings
 from chassis.testing import eventually
 from redis import Redis
 
 
-class Settings(ServiceSettings, RedisSettings):
+class Settings(ServiceSettings, CacheSettings):
     service_name = "cache-test"
 
 

@@ -7,10 +7,10 @@ import sys
 import pytest
 from chassis.environ import ConfigurationError
 from chassis.postgres import DatabaseSettings
-from chassis.settings import KafkaSettings, RedisSettings, ServiceSettings, TokenSettings
+from chassis.settings import CacheSettings, KafkaSettings, ServiceSettings, TokenSettings
 
 
-class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, RedisSettings, TokenSettings):
+class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, CacheSettings, TokenSettings):
     service_name = "patient-service"
 
 

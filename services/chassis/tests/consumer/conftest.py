@@ -77,7 +77,6 @@ class World:
 
     message = staticmethod(message)
     write = staticmethod(write)
-    fast = FAST
 
     def __init__(self, environ: dict[str, str], database_url: str) -> None:
         self.prefix = f"t{uuid.uuid4().hex[:8]}."
