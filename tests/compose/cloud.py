@@ -22,13 +22,13 @@ class Cloud:
         self._heard: list[dict[str, Any]] = []
 
     async def published(self, subject: str) -> dict[str, Any] | None:
-        """The event of that subject, if the queue has been sent it."""
+        """That this patient was created, if the queue has been sent it."""
         answer = await self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10, WaitTimeSeconds=0)
         self._heard += [json.loads(each["Body"]) for each in answer.get("Messages", ())]
         return _of(subject, self._heard)
 
     async def kept(self, subject: str) -> dict[str, Any] | None:
-        """The event of that subject, if an object of the bucket has it."""
+        """That this patient was created, if an object of the bucket has it."""
         listed = await self._s3.list_objects_v2(Bucket=BUCKET, Prefix="events/")
         lines = []
         for each in listed.get("Contents", ()):
@@ -54,4 +54,6 @@ async def cloud(port: int) -> AsyncIterator[Cloud]:
 
 
 def _of(subject: str, events: list[dict[str, Any]]) -> dict[str, Any] | None:
-    return next((event for event in events if event["subjectId"] == subject), None)
+    """Topics keep no order between them: the patient's billing account may have been told of before."""
+    found = (event for event in events if (event["subjectId"], event["type"]) == (subject, "patient.created"))
+    return next(found, None)
