@@ -68,6 +68,15 @@ class Outcome:
     errors: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
 
+    def refused(self, step: Apply, ref: Ref, error: ApiError) -> None:
+        """One object was; raises `error` where no other would fare better."""
+        if error.concerns_all:
+            raise error
+        if step.guarded and error.status in (404, 409):
+            return  # it changed since it was looked at, and that brings the next pass
+        APPLIES.labels(ref.kind, "failed").inc()
+        self.errors.append(f"{ref} is refused: {error}"[:500])
+
 
 async def carry_out(api: Api, plan: Plan, memory: Memory) -> Outcome:
     """Applies in order; one object's failure fails no other. Prunes only when nothing failed.
@@ -87,10 +96,7 @@ async def carry_out(api: Api, plan: Plan, memory: Memory) -> Outcome:
         except (NotServed, Foreign) as error:
             outcome.errors.append(str(error))
         except ApiError as error:
-            if error.concerns_all:
-                raise
-            APPLIES.labels(ref.kind, "failed").inc()
-            outcome.errors.append(f"{ref} is refused: {error}"[:500])
+            outcome.refused(step, ref, error)
         else:
             outcome.live[ref] = live
             outcome.conflicts.extend(f"{ref} {path}" for path in held)
@@ -112,7 +118,7 @@ async def _apply(api: Api, step: Apply) -> tuple[Manifest, list[str]]:
     Raises:
         Foreign: it was not there as the platform's, and yet somebody holds its fields.
     """
-    manifest = step.manifest
+    manifest = _guarded(step) if step.guarded else step.manifest
     try:
         return await api.apply(manifest, force=False), []
     except ApiError as error:
@@ -123,6 +129,11 @@ async def _apply(api: Api, step: Apply) -> tuple[Manifest, list[str]]:
         held = [each["field"] for each in error.causes if _applies(each)]
     # What was changed by an update is taken back; what somebody else applies is theirs.
     return await api.apply(without(manifest, held), force=True), held
+
+
+def _guarded(step: Apply) -> Manifest:
+    """Applied only to what was looked at: the password that a person puts there at this moment is not undone."""
+    return {**step.manifest, "metadata": {**step.manifest["metadata"], "resourceVersion": step.version}}
 
 
 def _applies(cause: Mapping[str, str]) -> bool:

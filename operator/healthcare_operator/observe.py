@@ -17,12 +17,17 @@ from healthcare_operator.spec import Spec
 Kind = tuple[str, str]
 """API version and kind."""
 
+SECRET: Kind = ("v1", "Secret")
+
 
 async def objects(
-    api: Api, platform: Platform, of_interest: Iterable[Ref]
+    api: Api, platform: Platform, of_interest: Iterable[Ref], secrets: Iterable[Manifest]
 ) -> tuple[dict[Ref, Manifest], frozenset[Kind]]:
-    """Everything that carries the platform's label, by one list of each kind; and the kinds that nobody serves."""
-    kinds = sorted({CLAIM, *((ref.api_version, ref.kind) for ref in of_interest)})
+    """Everything that carries the platform's label, by one list of each kind; and the kinds that nobody serves.
+
+    `secrets` were looked at before: what they have to be follows from that look, and is compared with it.
+    """
+    kinds = sorted({CLAIM, *((ref.api_version, ref.kind) for ref in of_interest)} - {SECRET})
 
     async def listed(api_version: str, kind: str) -> list[Manifest] | None:
         try:
@@ -31,13 +36,13 @@ async def objects(
             return None
 
     answers = await asyncio.gather(*(listed(*each) for each in kinds))
-    observed = {Ref.of(each): each for answer in answers for each in answer or []}
+    observed = {Ref.of(each): each for answer in (*answers, secrets) for each in answer or ()}
     return observed, frozenset(each for each, answer in zip(kinds, answers, strict=True) if answer is None)
 
 
 async def own_secrets(api: Api, platform: Platform) -> dict[str, Manifest]:
     """The Secrets that were made for it, by name."""
-    found = await api.list("v1", "Secret", platform.namespace, f"{PLATFORM}={platform.name}")
+    found = await api.list(*SECRET, platform.namespace, f"{PLATFORM}={platform.name}")
     return {each["metadata"]["name"]: each for each in found}
 
 

@@ -38,6 +38,11 @@ class Apply:
         """Whether somebody changed the object; what is deleted has no version, and comes back however often."""
         return self.reason == "drift" and bool(self.version)
 
+    @property
+    def guarded(self) -> bool:
+        """Whether it holds what was read from the object itself, and so must not outlive a change of it."""
+        return self.manifest["kind"] == "Secret" and bool(self.version)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

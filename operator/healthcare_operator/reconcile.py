@@ -111,9 +111,12 @@ class Reconciler:
     async def _work(self, found: Manifest, platform: Platform, before: dict[str, Any]) -> float:
         kept = _inventory(before, platform.namespace)
         memory = self._memories.setdefault((platform.namespace, platform.name), Memory())
+        made = await observe.own_secrets(self._api, platform)
+        memory.secrets |= made
         wanted = await self._wanted(platform, memory)
         kafka_version.check(kafka_version.told(before), wanted.get("kafka", ()))
-        observed, unserved = await observe.objects(self._api, platform, [*map(Ref.of, _all(wanted)), *kept])
+        of_interest = [*map(Ref.of, _all(wanted)), *kept]
+        observed, unserved = await observe.objects(self._api, platform, of_interest, made.values())
         running = _run(wanted, observed) and _images(wanted, observed)
         held = Attempt.read(before.get("version", {}))
         platform, standing = attempt(platform, held, self._now(), ready=running)
@@ -163,7 +166,6 @@ class Reconciler:
         if key not in self._rendered or self._rendered[key][0] != of:
             rendered = await asyncio.to_thread(components, platform, self._charts)
             self._rendered[key] = (of, rendered)
-        memory.secrets |= await observe.own_secrets(self._api, platform)
         made = secrets.manifests(platform, memory.secrets)
         return {CREDENTIALS: made, **stamped(self._rendered[key][1], made)}
 
