@@ -1,8 +1,6 @@
 """The whole platform, started by its own command, once for these tests."""
 
 import os
-import random
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -13,12 +11,12 @@ from pathlib import Path
 import asyncpg
 import httpx2 as httpx
 import pytest
-from hpctl.layout import PORTS, Layout
+from hpctl.layout import Layout
 
 from hpctl import state
+from tests.ports import free_offset
 
 ROOT = Path(__file__).resolve().parents[1]
-CLAIM_PORT = 10_050  # with an offset, which is a multiple of 100, no port of any stack
 
 
 @dataclass(frozen=True)
@@ -57,32 +55,6 @@ class Stack:
         body = {"email": email, "password": password}
         token = httpx.post(f"{self.gateway}/auth/login", json=body, timeout=10).json()["token"]
         return httpx.Client(base_url=self.gateway, timeout=10, headers={"Authorization": f"Bearer {token}"})
-
-
-def free_offset() -> int:
-    """An offset at which nobody listens on any of a stack's ports, below those that the system hands out.
-
-    It stays this process's own, also before its servers listen: other sessions may look for one at the same moment.
-    """
-    offsets = random.sample(range(10_000, 22_000, 100), 120)
-    return next(each for each in offsets if all(_free(port + each) for port in PORTS.values()) and _claim(each))
-
-
-def _claim(offset: int) -> bool:
-    """Bind, until this process ends, a port that no server of a stack at this offset has."""
-    claim = socket.socket()
-    try:
-        claim.bind(("127.0.0.1", CLAIM_PORT + offset))
-    except OSError:
-        claim.close()
-        return False
-    claim.detach()
-    return True
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @pytest.fixture(scope="session")

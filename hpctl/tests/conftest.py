@@ -1,7 +1,6 @@
 """Stacks for the tests of the command line, each on ports of its own."""
 
 import os
-import random
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from hpctl.layout import ROOT, Layout
 from hpctl.report import Row
 
 from hpctl import report, state
+from tests.ports import free_offset
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def wait_for(check: Callable[[], Any], within: float = 30.0) -> Any:
 
 
 def new_platform() -> Platform:
-    """Ports below the range that the kernel gives to outgoing connections."""
-    return Platform(random.randrange(10_000, 19_000, 10))
+    """At an offset that is no other stack's."""
+    return Platform(free_offset())
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from hpctl.environment import environment
 from hpctl.layout import PORTS, SERVICES, Layout, service_named
 
 from hpctl import layout as layouts
+from tests.compose.platform import DEFAULTS
+from tests.ports import CLAIM_PORT, OFFSETS, STEP
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +21,12 @@ def test_every_port_has_a_variable_and_moves_with_the_offset(variable):
     assert Layout(0, {variable: "12345"}).port(variable) == 12345
     assert Layout(1000, {variable: "12345"}).port(variable) == 13345
     assert Layout(1000, {}).port(variable) == PORTS[variable] + 1000
+
+
+def test_stacks_at_the_offsets_of_tests_share_no_port():
+    ports = sorted({*DEFAULTS.values(), CLAIM_PORT})
+    assert len({port % STEP for port in ports}) == len(ports)
+    assert OFFSETS.step == STEP
 
 
 @pytest.mark.contract("V07")

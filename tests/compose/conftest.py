@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.compose.platform import Compose
-from tests.conftest import free_offset
 from tests.engine.daemon import Engine, engine
 from tests.engine.images import build
 from tests.engine.standins import UNPROVEN, build_standins
+from tests.ports import free_offset
 
 MEASURED = pytest.StashKey[dict[str, str]]()
 

@@ -12,9 +12,9 @@ from chassis.testing import eventually
 from hpctl.layout import ROOT, Layout
 from hpctl.walkthrough import walk
 
-from tests.conftest import free_offset
 from tests.engine.daemon import Engine
 from tests.engine.needs import CLIENT
+from tests.ports import free_offset
 
 PAGE = (ROOT / "docs" / "docker.md").read_text()
 BY_HAND = PAGE.partition("## By hand")[2].partition("\n## ")[0]

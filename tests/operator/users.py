@@ -20,8 +20,8 @@ from hpctl.layout import SERVICES, Layout, Service
 from hpctl.probe import settled
 
 from hpctl import state
-from tests.conftest import free_offset
 from tests.operator.guarded import GuardedKafka, Manifest
+from tests.ports import free_offset
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import pytest
 from chassis.testing import eventually
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
-from tests.conftest import ROOT, Stack, free_offset
+from tests.conftest import ROOT, Stack
+from tests.ports import free_offset
 from tests.traces.receiver import Receiver, receiving
 
 
