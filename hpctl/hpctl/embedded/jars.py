@@ -1,4 +1,7 @@
-"""Apache Kafka's jars: fetched once per user from Maven Central, checked against the digests beside this file."""
+"""Jars of Maven Central, fetched once per user; each is checked against the digest that is recorded for it.
+
+A lock file has a line for each jar: its SHA-256 and its coordinates, `group:artifact:version[:classifier]`.
+"""
 
 import contextlib
 import fcntl
@@ -8,14 +11,26 @@ import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from hpctl.embedded.process import ServerError
 
 KAFKA_VERSION = "4.3.1"
-# The broker, and what writes its log: Kafka leaves the choice of a logger to its distribution.
-COORDINATES = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.slf4j:slf4j-simple:1.7.36")
-_DIGESTS = Path(__file__).with_name("kafka.sha256")
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Jars:
+    """What a lock file lists. `name` is for people; `directory` is where the jars lie in the cache."""
+
+    name: str
+    directory: str
+    lock: Path
+
+
+KAFKA = Jars(f"Apache Kafka {KAFKA_VERSION}", f"kafka-{KAFKA_VERSION}", Path(__file__).with_name("kafka.sha256"))
+"""The broker, and slf4j-simple, which writes its log: Kafka leaves the choice of a logger to its distribution."""
 
 
 def cache_directory() -> Path:
@@ -34,58 +49,67 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
-def kafka_jars() -> list[Path]:
-    """The class path, in an order that never changes; the first call on a machine downloads 45 MB."""
-    digests = expected_digests()
-    directory = cache_directory() / f"kafka-{KAFKA_VERSION}"
+def class_path(jars: Jars) -> list[Path]:
+    """The jars in the order of their lock file; the first call on a machine downloads them.
+
+    Raises:
+        ServerError: Maven Central cannot be reached, or a file is not what it was when its digest was recorded.
+    """
+    digests = _digests(jars.lock)
+    directory = cache_directory() / jars.directory
     if not directory.exists():
         with locked("jars"):
             if not directory.exists():
-                _fetch(directory, digests)
-    return [directory / name for name in digests]
+                _fetch(jars, digests, directory)
+    return [directory / _file(coordinates) for coordinates in digests]
 
 
-def expected_digests() -> dict[str, str]:
-    """File name → SHA-256, the broker's own jar first."""
-    lines = (line.split() for line in _DIGESTS.read_text().splitlines())
-    return {name: digest for digest, name in lines}
+def kafka_jars() -> list[Path]:
+    """The broker's class path; 45 MB."""
+    return class_path(KAFKA)
 
 
-def _fetch(directory: Path, digests: dict[str, str]) -> None:
+def _digests(lock: Path) -> dict[str, str]:
+    """Coordinates → SHA-256."""
+    lines = (line.split() for line in lock.read_text().splitlines())
+    return {coordinates: digest for digest, coordinates in lines}
+
+
+def _file(coordinates: str) -> str:
+    _, *words = coordinates.split(":")
+    return "-".join(words) + ".jar"
+
+
+def _fetch(jars: Jars, digests: dict[str, str], directory: Path) -> None:
     making = directory.with_suffix(".making")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
-    repository = making / "repository"
-    try:
-        found = _download(repository)
-    except Exception as error:  # a resolver raises anything from OSError to its own classes
-        raise ServerError(
-            f"Apache Kafka could not be fetched from Maven Central ({error}); is the network up?"
-        ) from error
-    for name, digest in digests.items():
-        source = found.get(name)
-        if source is None or hashlib.sha256(source.read_bytes()).hexdigest() != digest:
-            raise ServerError(f"{name} from Maven Central is not the file it was when its digest was recorded")
-        source.replace(making / name)
-    shutil.rmtree(repository)
+    _say(f"fetching {jars.name} from Maven Central, once for this user …")
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        fetched = pool.map(lambda coordinates: _download(coordinates, making / "repository"), digests)
+        for done, (coordinates, source) in enumerate(zip(digests, fetched, strict=True), 1):
+            name = _file(coordinates)
+            if hashlib.sha256(source.read_bytes()).hexdigest() != digests[coordinates]:
+                raise ServerError(f"{name} from Maven Central is not the file it was when its digest was recorded")
+            source.replace(making / name)
+            if done % 15 == 0 or done == len(digests):
+                _say(f"  {done} of {len(digests)} files")
+    shutil.rmtree(making / "repository")
     making.rename(directory)
 
 
-def _download(repository: Path) -> dict[str, Path]:
+def _download(coordinates: str, repository: Path) -> Path:
     from jgo.maven import MavenContext
 
-    context = MavenContext(repo_cache=repository)
-    wanted = [context.create_dependency(coordinate) for coordinate in COORDINATES]
-    _say(f"fetching Apache Kafka {KAFKA_VERSION} from Maven Central, once for this user …")
-    inputs, others = context.resolver.resolve(wanted)
-    artifacts = [each.artifact for each in (*inputs, *others) if each.scope in (None, "compile", "runtime")]
-    found: dict[str, Path] = {}
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        for done, path in enumerate(pool.map(lambda artifact: artifact.resolve(), artifacts), 1):
-            found[path.name] = path
-            if done % 15 == 0 or done == len(artifacts):
-                _say(f"  {done} of {len(artifacts)} files")
-    return found
+    group, artifact, version, *classifier = coordinates.split(":")
+    project = MavenContext(repo_cache=repository).project(group, artifact).at_version(version)
+    for _ in range(ATTEMPTS):
+        try:
+            return Path(project.artifact(classifier="".join(classifier), packaging="jar").resolve())
+        except Exception as error:  # a resolver raises anything from OSError to its own classes
+            failure = error
+    text = f"{coordinates} could not be fetched from Maven Central ({failure}); is the network up?"
+    raise ServerError(text) from failure
 
 
 def _say(line: str) -> None:

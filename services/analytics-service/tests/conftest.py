@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,11 +15,11 @@ from aiokafka import AIOKafkaProducer
 from analytics_service.main import create_app
 from analytics_service.settings import Settings
 from chassis.testing import serve, token
-from hpctl.embedded.jars import cache_directory, locked
+from hpctl.embedded.jars import Jars, class_path
 from hpctl.embedded.kafka import find_java
 from hpctl.embedded.process import Server, dying_with_parent
 
-S3MOCK = "5.0.0"
+S3MOCK = Jars("S3Mock 5.0.0", "s3mock-5.0.0", Path(__file__).with_name("s3mock.sha256"))
 
 
 class S3Mock(Server):
@@ -29,7 +28,7 @@ class S3Mock(Server):
     name = "s3mock"
 
     def prepare(self) -> None:
-        self.jar = _jar()
+        (self.jar,) = class_path(S3MOCK)
         (self.directory / "objects").mkdir(exist_ok=True)
         # It writes this file for its own root, and after a restart takes it for a bucket and answers 500 to all.
         (self.directory / "objects" / "bucketMetadata.json").unlink(missing_ok=True)
@@ -49,21 +48,6 @@ class S3Mock(Server):
         with socket.create_connection((self.host, self.port), timeout=2) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return connection.recv(12).endswith(b"200")
-
-
-def _jar() -> Path:
-    """Fetched once per user from Maven Central."""
-    from jgo.maven import MavenContext
-
-    target = cache_directory() / f"s3mock-{S3MOCK}-exec.jar"
-    with locked("s3mock"):
-        if not target.exists():
-            context = MavenContext(repo_cache=cache_directory() / "s3mock.making")
-            project = context.project("com.adobe.testing", "s3mock").at_version(S3MOCK)
-            fetched = project.artifact(classifier="exec", packaging="jar").resolve()
-            shutil.move(fetched, target)
-            shutil.rmtree(cache_directory() / "s3mock.making", ignore_errors=True)
-    return target
 
 
 @pytest.fixture(scope="session")
