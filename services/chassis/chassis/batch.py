@@ -9,26 +9,30 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from chassis.errors import Unavailable
+from chassis.errors import Busy, Unavailable
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 LARGEST = 128
 AT_ONCE = 2
+ALONE_AT_ONCE = 4
 
 
 class Batches(Generic[Item, Answer]):
     """`run` gets a list of items and gives one answer for each, in order; an answer that is an exception is raised.
 
     When `run` itself fails, each of its items is tried alone, so that one that cannot be stored fails no other; an
-    outage (Unavailable) fails them all at once.
+    outage (Unavailable) fails them all at once. A lock that was not had in time (Busy) is one item's: the others do not
+    wait behind it, nor do later batches.
     """
 
     def __init__(self, run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]]) -> None:
         self._run = run
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._under_way: set[asyncio.Task[None]] = set()
+        self._alone_slots = asyncio.Semaphore(ALONE_AT_ONCE)
+        self._later: set[asyncio.Task[None]] = set()
 
     async def submit(self, item: Item) -> Answer:
         """The answer for this item, once its batch is done.
@@ -58,20 +62,40 @@ class Batches(Generic[Item, Answer]):
         items = [item for item, _ in batch]
         try:
             answers: Sequence[Answer | Exception] = await self._run(items)
+        except Busy as error:
+            if len(items) > 1:
+                self._carry_alone(batch)
+                return
+            answers = [error]
         except Unavailable as error:
             answers = [error] * len(items)
         except Exception as error:
             answers = [error] if len(items) == 1 else [await self._alone(item) for item in items]
         for (_, future), answer in zip(batch, answers, strict=True):
-            if future.done():  # whoever asked has hung up
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+            _settle(future, answer)
+
+    def _carry_alone(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
+        for item, future in batch:
+            task = asyncio.create_task(self._settle_alone(item, future))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+
+    async def _settle_alone(self, item: Item, future: "asyncio.Future[Answer]") -> None:
+        async with self._alone_slots:
+            if not future.done():
+                _settle(future, await self._alone(item))
 
     async def _alone(self, item: Item) -> Answer | Exception:
         try:
             return (await self._run([item]))[0]
         except Exception as error:
             return error
+
+
+def _settle(future: "asyncio.Future[Answer]", answer: Answer | Exception) -> None:
+    if future.done():  # whoever asked has hung up
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)

@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from chassis import logs
-from chassis.errors import Unavailable
+from chassis.errors import Busy, TooManyRequests
 
 log = logs.logger(__name__)
 
@@ -66,7 +66,7 @@ def newly_made() -> "list[Breaker]":
     return found
 
 
-class Rejected(Unavailable):
+class Rejected(Busy):
     """Not even tried: the breaker is open or the bulkhead full. Retrying at once is pointless."""
 
 
@@ -87,7 +87,8 @@ class Breaker:
 
     Opens when, of the last `window` calls and with at least `minimum_calls` of them seen, the share of failures
     reaches `failure_rate`. After `open_seconds`, `half_open_calls` trial calls decide by the same rate.
-    `counts` says which exceptions are the neighbour's fault; a cancelled call counts neither way.
+    `counts` says which exceptions are the neighbour's fault. A cancelled call and a deliberate refusal (Busy) count
+    neither way: a neighbour that refuses on purpose is well, and has done no work that would prove it.
     """
 
     def __init__(
@@ -151,10 +152,11 @@ class Breaker:
 
     def settle(self, ticket: int, error: BaseException | None) -> None:
         """The admitted call ended, with or without an error."""
-        failed = error is not None and self._counts(error)
+        refused = isinstance(error, Busy | TooManyRequests)
+        failed = error is not None and not refused and self._counts(error)
         if failed:
             self._calls.failure += 1
-        elif error is None or isinstance(error, Exception):
+        elif error is None or (isinstance(error, Exception) and not refused):
             self._calls.success += 1
         elif ticket == self._era:
             self._trials -= self._state is _HALF_OPEN  # a cancelled trial may be had again

@@ -6,7 +6,7 @@ One connection is `chassis.postgres`'s subject, a transaction `chassis.transacti
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -16,11 +16,12 @@ from prometheus_client import Counter, Gauge
 
 from chassis import postgres
 from chassis.actuator import Health
-from chassis.errors import Unavailable
+from chassis.errors import Busy, Unavailable
 from chassis.postgres import DatabaseSettings
 from chassis.statement import Statement
 from chassis.tally import Histogram
 from chassis.transaction import Transaction
+from chassis.turns import Turns, Writers
 
 IN_USE = Gauge("db_pool_connections_in_use", "Connections that are lent out", ["database"])
 SIZE = Gauge("db_pool_connections", "Connections that are open", ["database"])
@@ -32,6 +33,7 @@ TIMEOUTS = Counter("db_pool_timeouts_total", "Requests that found no free connec
 
 GRACE_SECONDS = 1.0
 """By so much the server's own limit for a statement is longer than ours."""
+_REPLACING = frozenset({"PUT", "PATCH", "DELETE"})
 
 
 class Database:
@@ -45,6 +47,8 @@ class Database:
         self._settings = settings
         self._label = urlsplit(settings.database_url).path.lstrip("/")
         self._pool: Any = None
+        self.writers = Writers(settings.database_pool_size, settings.database_timeout_seconds)
+        self.turns = Turns(settings.database_lock_timeout_seconds)
 
     async def start(self) -> None:
         """Makes the pool; connections open when they are needed."""
@@ -149,7 +153,9 @@ class Database:
         # Whoever gives up a statement drops its connection, of which the server learns only when it has something to
         # say: what nobody waits for any more would run on and hold its locks.
         milliseconds = round((self._settings.database_timeout_seconds + GRACE_SECONDS) * 1000)
-        await connection.execute(f"SET statement_timeout = {milliseconds}")
+        # A lock that somebody holds for longer is not waited for: the connection is worth more to the others.
+        lock = round(self._settings.database_lock_timeout_seconds * 1000)
+        await connection.execute(f"SET statement_timeout = {milliseconds}; SET lock_timeout = {lock}")
 
     def _in_use(self) -> int:
         return self._pool.get_size() - self._pool.get_idle_size() if self._pool is not None else 0
@@ -158,16 +164,19 @@ class Database:
         connection, broken = await self.acquire(), False
         try:
             return await postgres.run(statement, getattr(connection, method), values)
-        except Unavailable:
-            broken = True
+        except Unavailable as error:
+            broken = not isinstance(error, Busy)
             raise
         finally:
             await self.release(connection, broken=broken)
 
 
 async def _open(request: Request) -> AsyncIterator[Transaction]:
-    async with request.app.state.database.transaction(tolerant=True) as tx:
-        yield tx
+    database: Database = request.app.state.database
+    async with AsyncExitStack() as stack:
+        if request.method in _REPLACING:  # the path names what is changed
+            await stack.enter_async_context(database.turns.turn(request.url.path))
+        yield await stack.enter_async_context(database.transaction(tolerant=True))
 
 
 async def _database(request: Request) -> Database:

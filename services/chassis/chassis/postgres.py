@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings
 
 from chassis import tracing
 from chassis.environ import secret_of
-from chassis.errors import Conflict, Unavailable
+from chassis.errors import Busy, Conflict, Unavailable
 from chassis.security import tls
 from chassis.statement import Statement
 
@@ -42,6 +42,7 @@ class DatabaseSettings(BaseSettings):
     database_ca_file: str = Field("", description="certificates (PEM) that verify-full trusts; empty: the system's")
     database_pool_size: int = Field(10, ge=1, le=200, description="connections of one process")
     database_timeout_seconds: float = Field(5.0, gt=0, le=600, description="for a statement, and for a free connection")
+    database_lock_timeout_seconds: float = Field(2.0, gt=0, le=600, description="for a row that others lock; then 503")
     ddl_auto: Literal["update", "validate", "none"] | None = Field(
         None, description="update migrates on start, validate refuses to start when behind; validate in production"
     )
@@ -145,6 +146,8 @@ class errors:
         if isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name in self._conflicts:
             field = self._conflicts[error.constraint_name]
             raise Conflict(f"{field} is already taken", field) from None
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            raise Busy("the resource, which somebody else is changing,") from error
         if isinstance(error, TROUBLE) or _is_closed_transport(error):
             raise Unavailable("database") from error
 

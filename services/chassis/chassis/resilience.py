@@ -11,7 +11,7 @@ import stamina.instrumentation
 from prometheus_client import Counter, Gauge
 
 from chassis.breaker import Breaker, Rejected, State
-from chassis.errors import Unavailable
+from chassis.errors import Busy, Unavailable
 
 __all__ = ["Breaker", "Bulkhead", "Rejected", "Retry", "State", "deadline"]
 
@@ -48,7 +48,7 @@ class Bulkhead:
 class Retry:
     """`await retry(call)`: up to `attempts` tries, `wait` seconds apart and a little more by chance.
 
-    Tries again on Unavailable unless `on` says otherwise, never on Rejected.
+    Tries again on Unavailable unless `on` says otherwise, never on Busy.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Retry:
                 RETRIED.labels(self._name).inc()
             return await call()
 
-        return await self._caller(lambda error: self._on(error) and not isinstance(error, Rejected), once)
+        return await self._caller(lambda error: self._on(error) and not isinstance(error, Busy), once)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chassis import logs, postgres, tracing
-from chassis.errors import Unavailable
+from chassis.errors import Busy, Unavailable
 from chassis.statement import Statement
 
 if TYPE_CHECKING:
@@ -83,15 +83,20 @@ class Transaction:
         connection = await self._open()
         try:
             return await postgres.run(statement, getattr(connection, method), values)
-        except Unavailable:
-            self._broken = True
+        except Unavailable as error:
+            self._broken = not isinstance(error, Busy)  # a lock that was not had in time breaks no connection
             raise
 
     async def _open(self) -> Any:
         if self._broken:
             raise Unavailable("database")
         if not self._begun:
-            self._connection = await self._database.acquire()
+            await self._database.writers.enter()
+            try:
+                self._connection = await self._database.acquire()
+            except BaseException:
+                self._database.writers.leave()
+                raise
             try:
                 with postgres.errors():
                     await self._connection.execute("BEGIN")
@@ -117,7 +122,10 @@ class Transaction:
                 raise Unavailable("database")
         finally:
             connection, self._connection = self._connection, None
-            await self._database.release(connection, broken=self._broken)
+            try:
+                await self._database.release(connection, broken=self._broken)
+            finally:
+                self._database.writers.leave()
 
     async def _end(self, command: str) -> None:
         with tracing.child(command, postgres.SPAN), postgres.errors():

@@ -4,7 +4,7 @@ import asyncio
 from itertools import count
 
 import pytest
-from chassis.errors import NotFound
+from chassis.errors import Busy, NotFound, PlatformError, TooManyRequests
 from chassis.resilience import Breaker, Rejected, State
 from prometheus_client import REGISTRY
 
@@ -141,6 +141,29 @@ async def test_an_error_that_is_the_callers_own_does_not_count() -> None:
         with pytest.raises(NotFound):
             async with breaker:
                 raise NotFound("patient")
+    assert breaker.state is State.CLOSED
+
+
+@pytest.mark.contract("Z04")
+@pytest.mark.parametrize("refusal", [Busy("hashing", 2), Rejected("its bulkhead"), TooManyRequests(3)])
+async def test_a_deliberate_refusal_never_moves_a_breaker(refusal: PlatformError) -> None:
+    clock = Clock()
+    breaker = Breaker(next(names), clock=clock)
+
+    async def refuse(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(type(refusal)):
+                async with breaker:
+                    raise refusal
+
+    await refuse(50)
+    assert breaker.state is State.CLOSED
+    await fail(breaker, 5)
+    assert breaker.state is State.OPEN
+    clock.now += 10
+    await refuse(20)  # neither a trial that failed nor one that proves anything
+    assert breaker.state is State.HALF_OPEN
+    await succeed(breaker, 3)
     assert breaker.state is State.CLOSED
 
 
