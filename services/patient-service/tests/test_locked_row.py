@@ -41,11 +41,7 @@ async def timed(call: Any) -> tuple[float, httpx.Response]:
     return time.perf_counter() - began, answer
 
 
-@pytest.mark.parametrize(
-    "lock",
-    ["SELECT FROM patient WHERE id = $1 FOR UPDATE", "DELETE FROM patient WHERE id = $1"],
-    ids=["lock", "delete"],
-)
+@pytest.mark.parametrize("lock", ["SELECT FROM patient WHERE id = $1 FOR UPDATE", "DELETE FROM patient WHERE id = $1"])
 async def test_writers_of_a_locked_row_hold_up_neither_reads_nor_writes_of_others(
     client: httpx.AsyncClient, database_url: str, new: Any, lock: str
 ) -> None:
