@@ -6,6 +6,7 @@ from typing import cast
 from uuid import UUID
 
 import sqlalchemy as sa
+from chassis import evictions
 from chassis.outbox import OutboxMessage
 from sqlmodel import Field, SQLModel
 
@@ -77,4 +78,4 @@ appointment = cast(sa.Table, Appointment.__table__)  # type: ignore[attr-defined
 cached_patient = cast(sa.Table, CachedPatient.__table__)  # type: ignore[attr-defined]
 appointment_count = cast(sa.Table, AppointmentCount.__table__)  # type: ignore[attr-defined]
 
-TABLES = (Appointment, CachedPatient, AppointmentCount, OutboxMessage)
+TABLES = (Appointment, CachedPatient, AppointmentCount, OutboxMessage, *evictions.TABLES)

@@ -5,6 +5,7 @@ from typing import cast
 from uuid import UUID
 
 import sqlalchemy as sa
+from chassis import evictions
 from chassis.outbox import OutboxMessage
 from sqlmodel import Field, SQLModel
 
@@ -67,4 +68,4 @@ class PatientCount(SQLModel, table=True):
 patient = cast(sa.Table, Patient.__table__)  # type: ignore[attr-defined]  # every table class has one
 patient_count = cast(sa.Table, PatientCount.__table__)  # type: ignore[attr-defined]
 
-TABLES = (Patient, PatientCount, OutboxMessage)
+TABLES = (Patient, PatientCount, OutboxMessage, *evictions.TABLES)
