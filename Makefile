@@ -4,13 +4,16 @@ SHELL := /bin/bash
 UV ?= $(or $(shell command -v uv 2>/dev/null),.cache/uv/bin/uv)
 RUN := $(UV) run --frozen
 PYTEST ?=
+WORKERS ?= 3
+ROOTLESS := --ignore=tests/compose --ignore=tests/cluster/pods
+IN_WORKERS = -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o console_output_style=count
 SERVICES := patient-service appointment-service auth-service billing-service analytics-service api-gateway
 
 .cache/uv/bin/uv:
 	@echo "fetching uv into .cache/uv"
 	@python3 -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13'
 
-.PHONY: help install up down reset status demo doctor test test-compose standins test-cluster cluster-up cluster-down images charts sbom chaos lint format types protos dashboards crd contract bench clean
+.PHONY: help install up down reset status demo doctor test quick test-compose standins test-cluster cluster-up cluster-down images charts sbom chaos lint format types protos dashboards crd contract bench clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,8 +40,11 @@ demo: install ## walk through the platform: log in, create, update, book, read, 
 doctor: install ## check what the platform needs of this machine
 	@$(RUN) hpctl doctor
 
-test: install ## every test that needs no root and no Docker (PYTEST='-k name' narrows it)
-	@$(RUN) pytest --ignore=tests/compose --ignore=tests/cluster/pods $(PYTEST)
+test: install ## every test that needs no root and no Docker, in WORKERS=3 workers (PYTEST='-k name' narrows it, in one)
+	@$(RUN) pytest $(ROOTLESS) $(or $(PYTEST),$(IN_WORKERS))
+
+quick: install ## the tests of the inner loop: all but the long files and those that start whole platforms
+	@$(RUN) pytest $(ROOTLESS) --quick $(or $(PYTEST),$(IN_WORKERS))
 
 test-compose: install ## images and docker-compose.yml on a private engine (root on Debian; installs docker.io with apt)
 	@$(RUN) pytest tests/compose $(PYTEST)

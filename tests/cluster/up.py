@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 from hpctl.layout import ROOT
 
+from tests.cluster import crds
 from tests.cluster.node import machine
 from tests.cluster.node.choice import a_node, chosen
 
@@ -62,7 +63,7 @@ def start() -> None:
 
 def main() -> None:
     if chosen() == "kind":
-        subprocess.run([ROOT / "k8s/kind/up.sh"], check=True)
+        subprocess.run([ROOT / "k8s/kind/up.sh", *crds.operators()], check=True)
         print("kubectl config use-context kind-healthcare; then: skaffold dev, or tilt up -f tilt/Tiltfile")
         return
     if holder() is None:

@@ -1,5 +1,6 @@
 """A real browser before the running platform."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -9,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.conftest import Stack
 from tests.console.browsing import ARGUMENTS, CONSOLE, Watched, log_in
 from tests.engine.needs import install
+from tests.lacking import Lacking
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -16,9 +18,11 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Headless Chromium, for one module: while it runs, nothing else can run an event loop in this thread."""
-    if not any(map(shutil.which, BROWSERS)):
+    if not any(map(shutil.which, BROWSERS)) and os.geteuid() == 0 and shutil.which("apt-get"):
         install({"chromium": "chromium"})
-    program = next(filter(None, map(shutil.which, BROWSERS)))
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        raise Lacking("Chromium", "install chromium or google-chrome with the system's package manager")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, headless=True, args=ARGUMENTS)
         yield browser

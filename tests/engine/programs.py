@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.cluster import build
 from tests.engine.needs import install, install_libraries
+from tests.lacking import Lacking
 
 JAEGER = "v1.76.0"  # the module's name for Jaeger 2.13.0
 _JAEGER = "github.com/jaegertracing/jaeger/cmd/jaeger"
@@ -46,7 +47,7 @@ def _build_kafka_exporter(target: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise build.BuildError(f"cargo install klag-exporter failed:\n{done.stderr[-2000:]}")
+        raise build.BuildError("klag-exporter", done.stderr)
     (target.parent / "bin" / target.name).rename(target)
 
 
@@ -57,7 +58,7 @@ def _cargo() -> str:
         install({"cargo": "cargo-web"})
     found = shutil.which("cargo", path=homes) or shutil.which("cargo")
     if found is None:
-        raise build.BuildError("klag-exporter is made of Rust: install cargo")
+        raise Lacking("cargo", "klag-exporter is made of Rust: install rustup, or cargo with the package manager")
     return found
 
 

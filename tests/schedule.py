@@ -1,0 +1,73 @@
+"""The order of a run in several workers, and what `--quick` leaves out.
+
+pytest-xdist gives whole files to whoever is free, so the longest come first; a worker keeps its servers from file to
+file. What has to be compiled first is waited for outside a test's time limit.
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import build
+from tests.lacking import Lacking
+
+LONGEST = (
+    "tests/chaos/test_outages.py",
+    "tests/chaos/test_deaths.py",
+    "tests/operator/test_day_two.py",
+    "services/chassis/tests/data/test_relay.py",
+    "services/chassis/tests/consumer/test_faults.py",
+    "hpctl/tests/test_stack.py",
+    "tests/operator/test_names.py",
+    "tests/operator/test_lifecycle.py",
+    "tests/operator/test_drift.py",
+    "tests/cluster/test_charts_strict.py",
+    "tests/cluster/test_standin.py",
+    "services/api-gateway/tests/test_deadlines.py",
+    "tests/charts/test_checkov.py",
+)
+"""Files that take longest, as a run with `--durations=50` says; all others follow in the order of their folders."""
+
+WHOLE_PLATFORMS = {"stack", "platform", "cluster", "third_party", "standin", "browser", "observatory"}
+"""Fixtures that start a platform, a control plane, a browser or a monitoring stack."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--quick`: the inner loop."""
+    parser.addoption("--quick", action="store_true", help="leave out the longest files and whole platforms")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect for `--quick`; sort whole files, in workers alone: a person's own selection keeps its order."""
+    if config.getoption("quick"):
+        quick = [item for item in items if _file(item) not in LONGEST and not _needs(item, WHOLE_PLATFORMS)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(quick)])
+        items[:] = quick
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        rank = {name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: rank.get(_file(item), len(rank)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Build the API server where the test needs it: a cold build takes longer than any test may."""
+    if _needs(item, {"cluster"}):
+        _build_api_server()
+    return (yield)
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _needs(item: pytest.Item, fixtures: set[str]) -> bool:
+    return not fixtures.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+@functools.cache
+def _build_api_server() -> None:
+    with contextlib.suppress(Lacking):  # the fixture says so, to the tests that need it
+        build.kubernetes()
