@@ -41,7 +41,7 @@ class _Kafka:
     """Kafka without services."""
 
     def __init__(self, layout: Layout) -> None:
-        log = DeadLetterLog({"bootstrap_servers": servers(layout)})
+        log = DeadLetterLog({"bootstrap_servers": servers(layout)}, prefix=layout.environ.get("KAFKA_TOPIC_PREFIX", ""))
         self._log, self.counts, self.replay, self.discard = log, log.counts, log.replay, log.discard
 
     async def letters(self, topic: str, *, opened: bool) -> list[dict[str, Any]]:
@@ -84,11 +84,11 @@ async def show_messages(layout: Layout, topic: str, *, body: bool) -> None:
     for letter in letters:
         console.print(f"[bold]{letter['partition']}/{letter['offset']}[/] {letter['bytes']} bytes")
         for name, value in letter["facts"].items():
-            console.print(f"  {HEADER}{name}: {value}", markup=False)
+            console.print(f"  {HEADER}{name}: {_visible(value)}", markup=False)
         if body:
             for name, value in letter["headers"]:
-                console.print(f"  {name}: {value}", markup=False)
-            sys.stdout.write(f"  key: {letter['key']}\n  value: {letter['value']}\n")
+                console.print(f"  {_visible(name)}: {_visible(value)}", markup=False)
+            sys.stdout.write(f"  key: {_visible(letter['key'])}\n  value: {_visible(letter['value'])}\n")
 
 
 async def replay(layout: Layout, topic: str, count: int) -> int:
@@ -101,3 +101,8 @@ async def discard(layout: Layout, topic: str, count: int) -> int:
     """Delete the oldest messages for good; how many there were."""
     async with _desk(layout) as desk:
         return await desk.discard(topic, count)
+
+
+def _visible(text: str | None) -> str:
+    """For a terminal: what a stranger wrote may hold sequences that command it; they are shown escaped."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(text))

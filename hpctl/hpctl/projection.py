@@ -60,13 +60,13 @@ async def rebuild(layout: Layout) -> Tally:
     logs.configure("hpctl", "error")
     tally = Tally()
     async with connected(layout) as log, _service(layout) as (database, cache):
-        async for events in _batches(_events(log, topics.PATIENT_DELETED.name, tally)):
+        async for events in _batches(_events(log, topics.PATIENT_DELETED, tally)):
             async with database.transaction() as tx:
                 for event in events:
                     tally.repaired += await projection.apply(tx, event)
                 tx.after_commit(refresh(cache))
         newest = await _newest(log, tally)
-        for topic in (topics.PATIENT_CREATED.name, topics.PATIENT_UPDATED.name):
+        for topic in (topics.PATIENT_CREATED, topics.PATIENT_UPDATED):
             async for events in _batches(_events(log, topic, Tally())):
                 async with database.transaction() as tx:
                     for event in events:
@@ -94,7 +94,7 @@ async def _renew(tx: Transaction, event: Received, newest: dict[UUID, int], tall
 async def _newest(log: TopicLog, tally: Tally) -> dict[UUID, int]:
     """The newest version of each patient that was created or updated."""
     newest: dict[UUID, int] = {}
-    for topic in (topics.PATIENT_CREATED.name, topics.PATIENT_UPDATED.name):
+    for topic in (topics.PATIENT_CREATED, topics.PATIENT_UPDATED):
         async for event in _events(log, topic, tally):
             patient = PatientData.model_validate(event.data)
             newest[patient.patient_id] = max(_version(event, patient), newest.get(patient.patient_id, -1))
@@ -105,9 +105,9 @@ def _version(event: Received, patient: PatientData) -> int:
     return patient.version if patient.version is not None else int(event.type != topics.PATIENT_CREATED.name)
 
 
-async def _events(log: TopicLog, topic: str, tally: Tally) -> AsyncIterator[Received]:
+async def _events(log: TopicLog, topic: topics.Topic, tally: Tally) -> AsyncIterator[Received]:
     """What the topic holds at this moment; later events are the live consumer's."""
-    for partition, (first, end) in (await log.bounds(topic)).items():
+    for partition, (first, end) in (await log.bounds(topic.name)).items():
         async for record in log.read(partition, first, end):
             if record.value is None:
                 continue

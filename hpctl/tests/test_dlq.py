@@ -21,12 +21,14 @@ class Letters:
         self.servers = servers
         self.port = port
         self.topic = f"things-{uuid.uuid4().hex[:8]}"
-        self.dead = f"{self.topic}.readers.dlq"
+        self.group = f"readers-{uuid.uuid4().hex[:8]}"
+        self.dead = f"{self.topic}.{self.group}.dlq"
+        self.replays = f"{self.group}.replay"
 
-    async def create(self) -> None:
+    async def create(self, *names: str) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
         await admin.start()
-        await admin.create_topics([NewTopic(self.topic, 1, 1), NewTopic(self.dead, 1, 1)])
+        await admin.create_topics([NewTopic(name, 1, 1) for name in names])
         await admin.close()
 
     async def send(self, topic: str, key: bytes, value: bytes | None, **headers: str) -> int:
@@ -37,7 +39,7 @@ class Letters:
     async def bury(self, key: bytes, value: bytes) -> None:
         """Write a message, and its dead letter as a consumer does."""
         offset = await self.send(self.topic, key, value, type="thing")
-        facts = {"topic": self.topic, "partition": "0", "offset": str(offset), "group": "readers", "reason": "bad"}
+        facts = {"topic": self.topic, "partition": "0", "offset": str(offset), "group": self.group, "reason": "bad"}
         await self.send(self.dead, key, value, type="thing", **{f"dead_letter_{k}": v for k, v in facts.items()})
 
     async def read(self, topic: str, count: int) -> list:
@@ -72,7 +74,7 @@ class Letters:
 @pytest.fixture
 async def letters(kafka) -> Letters:
     letters = Letters(kafka.bootstrap_servers, kafka.port)
-    await letters.create()
+    await letters.create(letters.topic, letters.dead, letters.replays)
     return letters
 
 
@@ -94,25 +96,58 @@ async def test_replay_returns_the_exact_bytes_to_the_group_that_failed(letters):
     done = letters.hpctl("replay", letters.dead, "--count", "1")
     assert done.returncode == 0, done.stderr
     assert letters.left() == 1
-    again = (await letters.read(letters.topic, 3))[2]
+    [again] = await letters.read(letters.replays, 1)
     assert (again.key, again.value) == (b"k", b"\x00\xffbytes")
-    assert dict(again.headers) == {"type": b"thing", "replay-group": b"readers"}
+    assert again.headers == (("type", b"thing"), ("replay-source", letters.topic.encode()))
 
 
-async def test_replay_never_leaves_the_past_as_the_last_word_on_a_key(letters):
+async def test_a_replay_adds_nothing_to_the_topic_that_the_letter_came_from(letters):
+    """So that a newer message, or the null value of a deletion, stays the last word on its key."""
     await letters.bury(b"k", b"version 1")
     await letters.send(letters.topic, b"k", b"version 2", type="newer")
-    await letters.send(letters.topic, b"other", b"version 3")
-    assert letters.hpctl("replay", letters.dead).returncode == 0
-    values = [record.value for record in await letters.read(letters.topic, 5)]
-    assert values[3:] == [b"version 1", b"version 2"]
-
-
-async def test_a_tombstone_stays_the_last_word(letters):
-    await letters.bury(b"k", b"version 1")
     await letters.send(letters.topic, b"k", None)
     assert letters.hpctl("replay", letters.dead).returncode == 0
-    assert [record.value for record in await letters.read(letters.topic, 4)][2:] == [b"version 1", None]
+    end = await letters.send(letters.topic, b"other", b"the next")
+    assert end == 3
+    assert [record.value for record in await letters.read(letters.topic, 4)] == [
+        b"version 1", b"version 2", None, b"the next",
+    ]  # fmt: skip
+
+
+FORGED = [
+    {"topic": "elsewhere", "partition": "-1", "offset": "many", "group": "others", "time": "yesterday"},
+    {"topic": "auth.audit", "partition": "0", "offset": "9" * 400, "group": "", "time": "\x1b]0;owned\x07"},
+    {"partition": "٣", "offset": "1e3", "reason": "\x1b[2J\x07" + "r" * 5000},
+    {},
+]
+
+
+@pytest.mark.contract("Z03")
+async def test_what_a_letters_headers_say_decides_nothing_and_holds_nobody_up(letters):
+    for facts in FORGED:
+        await letters.send(letters.dead, b"k", b"v", **{f"dead_letter_{name}": text for name, text in facts.items()})
+    await letters.bury(b"k", b"the good one")
+    shown = letters.hpctl("show", letters.dead, "--body")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.count(": not readable") == 7
+    assert "\x1b" not in shown.stdout
+    assert "\x07" not in shown.stdout
+    assert "r" * 1001 not in shown.stdout.replace("\n", "")
+    done = letters.hpctl("replay", letters.dead)
+    assert (done.returncode, done.stdout) == (0, f"replayed 5 of {letters.dead}\n"), done.stderr
+    again = await letters.read(letters.replays, 5)
+    assert [record.value for record in again] == [b"v"] * 4 + [b"the good one"]
+    assert {dict(record.headers)["replay-source"] for record in again} == {letters.topic.encode()}
+
+
+async def test_letters_stay_where_they_are_while_their_group_has_no_topic_of_replays(letters):
+    other = f"{letters.topic}.nobody.dlq"
+    await letters.create(other)
+    await letters.send(other, b"k", b"v")
+    done = letters.hpctl("replay", other)
+    assert done.returncode == 2
+    assert "nobody.replay" in done.stderr
+    assert [record.value for record in await letters.read(other, 1)] == [b"v"]
 
 
 async def test_discard_deletes_the_oldest(letters):

@@ -11,13 +11,6 @@ from healthcare_contracts.topics import TOPICS, Topic
 
 FILE = FOLDER.parent / "asyncapi.json"
 
-SENDERS = {
-    "patient": "patient-service",
-    "billing-account": "patient-service and billing-service",
-    "appointment": "appointment-service",
-    "auth": "auth-service",
-}
-
 
 def document() -> dict[str, Any]:
     """The document: a channel for each topic, a message for each event type in its newest version."""
@@ -44,7 +37,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
     kept = "the last event of each key, for ever" if topic.compacted else f"{topic.retention_days} days"
     return {
         "address": topic.name,
-        "description": f"Written by {_sender(topic)}. Keeps {kept}. The key is the subject's id as text.",
+        "description": f"Written by {_sender(topic)}. Keeps {kept}. The key is {_key(topic)}.",
         "messages": {kind: {"$ref": f"#/components/messages/{kind}"} for kind in topic.types},
         "bindings": {"kafka": {"topic": topic.name, "topicConfiguration": _configuration(topic)}},
     }
@@ -56,7 +49,12 @@ def _configuration(topic: Topic) -> dict[str, Any]:
 
 
 def _sender(topic: Topic) -> str:
-    return next(name for prefix, name in SENDERS.items() if topic.name.startswith(prefix))
+    return " and ".join(topic.producers)
+
+
+def _key(topic: Topic) -> str:
+    absent = f", or {topic.absent_key} where there is none" if topic.absent_key else ""
+    return f"data.{topic.key_field} as text{absent}"
 
 
 def _operations(topic: Topic) -> dict[str, Any]:

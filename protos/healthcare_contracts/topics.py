@@ -1,4 +1,4 @@
-"""The topics, in one place: what each carries, how long it keeps it, and who reads it."""
+"""The topics, in one place: what each carries and how it is keyed, who writes and who reads it, how long it lasts."""
 
 from dataclasses import dataclass, field
 
@@ -6,20 +6,27 @@ DAY_MS = 86_400_000
 DEAD_LETTER_DAYS = 14
 DEAD_LETTER_BYTES = 2_097_152
 """The largest message that the brokers take elsewhere (1 MiB), and room for the headers that say why it died."""
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""The key of an audit event about no user that we know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
     """A topic by its bare name.
 
-    `types` are the event types it carries; `groups` are the consumer groups that read it and so have a dead-letter
-    topic each. A compacted topic keeps the last event of every key for ever: a projection can be rebuilt from
-    offset 0.
+    `types` are the event types it carries; `producers` are the services that write them, and the only ones that may.
+    `groups` are the consumer groups that read it and so have a dead-letter topic each. The key of a record is the UUID
+    in the member `key_field` of its `data`, as lower-case text with hyphens; where `data` has none it is `absent_key`,
+    and without an `absent_key` there is no such record. A compacted topic keeps the last event of every key for ever:
+    a projection can be rebuilt from offset 0.
     """
 
     name: str
     types: tuple[str, ...]
     groups: tuple[str, ...] = ()
+    producers: tuple[str, ...] = ()
+    key_field: str = "patientId"
+    absent_key: str | None = None
     compacted: bool = False
     retention_days: int = 7
     partitions: int | None = None
@@ -47,24 +54,55 @@ class Topic:
         ]
 
 
+PATIENT_SERVICE = "patient-service"
+APPOINTMENT_SERVICE = "appointment-service"
+BILLING_SERVICE = "billing-service"
+AUTH_SERVICE = "auth-service"
+ANALYTICS_SERVICE = "analytics-service"
+
 APPOINTMENTS = "appointments-cg"
 PATIENTS = "patient-service"
 BILLING = "billing-service"
 ANALYTICS = "analytics-service"
 
-PATIENT_CREATED = Topic("patient.created", ("patient.created",), (APPOINTMENTS, ANALYTICS), compacted=True)
-PATIENT_UPDATED = Topic("patient.updated", ("patient.updated",), (APPOINTMENTS, PATIENTS, ANALYTICS), compacted=True)
+GROUPS = {
+    PATIENT_SERVICE: PATIENTS,
+    APPOINTMENT_SERVICE: APPOINTMENTS,
+    BILLING_SERVICE: BILLING,
+    ANALYTICS_SERVICE: ANALYTICS,
+}
+"""Service → its consumer group; auth-service reads nothing."""
+
+PATIENT_CREATED = Topic(
+    "patient.created", ("patient.created",), (APPOINTMENTS, ANALYTICS), (PATIENT_SERVICE,), compacted=True
+)
+PATIENT_UPDATED = Topic(
+    "patient.updated", ("patient.updated",), (APPOINTMENTS, PATIENTS, ANALYTICS), (PATIENT_SERVICE,), compacted=True
+)
 PATIENT_DELETED = Topic(
-    "patient.deleted", ("patient.deleted",), (APPOINTMENTS, PATIENTS, BILLING, ANALYTICS), compacted=True
+    "patient.deleted",
+    ("patient.deleted",),
+    (APPOINTMENTS, PATIENTS, BILLING, ANALYTICS),
+    (PATIENT_SERVICE,),
+    compacted=True,
 )
 BILLING_ACCOUNT = Topic(
-    "billing-account", ("billing.account.requested", "billing.account.created"), (BILLING, PATIENTS, ANALYTICS)
+    "billing-account",
+    ("billing.account.requested", "billing.account.created"),
+    (BILLING, PATIENTS, ANALYTICS),
+    (PATIENT_SERVICE, BILLING_SERVICE),
 )
-APPOINTMENT_BOOKED = Topic("appointment.booked", ("appointment.booked",), (ANALYTICS,))
-APPOINTMENT_UPDATED = Topic("appointment.updated", ("appointment.updated",), (ANALYTICS,))
-APPOINTMENT_CANCELLED = Topic("appointment.cancelled", ("appointment.cancelled",), (ANALYTICS,))
+APPOINTMENT_BOOKED = Topic("appointment.booked", ("appointment.booked",), (ANALYTICS,), (APPOINTMENT_SERVICE,))
+APPOINTMENT_UPDATED = Topic("appointment.updated", ("appointment.updated",), (ANALYTICS,), (APPOINTMENT_SERVICE,))
+APPOINTMENT_CANCELLED = Topic("appointment.cancelled", ("appointment.cancelled",), (ANALYTICS,), (APPOINTMENT_SERVICE,))
 AUTH_AUDIT = Topic(
-    "auth.audit", ("auth.login.succeeded", "auth.login.failed", "auth.user.registered"), (ANALYTICS,), retention_days=30
+    "auth.audit",
+    ("auth.login.succeeded", "auth.login.failed", "auth.user.registered"),
+    (ANALYTICS,),
+    (AUTH_SERVICE,),
+    key_field="userId",
+    absent_key=NOBODY,
+    retention_days=30,
 )
 
 TOPICS = (
@@ -77,4 +115,17 @@ TOPICS = (
     APPOINTMENT_CANCELLED,
     AUTH_AUDIT,
 )
-ALL_TOPICS = (*TOPICS, *(dead for topic in TOPICS for dead in topic.dead_letters()))
+REPLAYS = tuple(
+    Topic(
+        f"{group}.replay",
+        (),
+        (group,),
+        (service,),
+        retention_days=DEAD_LETTER_DAYS,
+        partitions=1,
+        largest_bytes=DEAD_LETTER_BYTES,
+    )
+    for service, group in GROUPS.items()
+)
+"""Where each group reads the dead letters that were replayed; its own service alone writes there."""
+ALL_TOPICS = (*TOPICS, *REPLAYS, *(dead for topic in (*TOPICS, *REPLAYS) for dead in topic.dead_letters()))

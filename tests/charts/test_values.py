@@ -5,13 +5,15 @@ from typing import Any
 
 import helm_python
 import pytest
-from healthcare_contracts.topics import ALL_TOPICS, TOPICS
+from healthcare_contracts.topics import ALL_TOPICS, GROUPS, REPLAYS, TOPICS
 
 from tests.charts.rendering import (
     OPERATOR,
     of,
     render,
 )
+
+SERVICES = ("patient-service", "appointment-service", "billing-service", "auth-service", "analytics-service")
 
 
 @pytest.mark.contract("C03")
@@ -81,19 +83,33 @@ def test_wrong_values_of_the_others_are_refused_by_name(chart: str, values: dict
 
 
 @pytest.mark.contract("E01")
-def test_topics_are_those_of_the_contracts_and_users_may_what_their_service_does() -> None:
+def test_topics_are_those_of_the_contracts() -> None:
     manifests = render("kafka", {"mode": "strimzi", "topicPrefix": "t."})
     topics = {each["spec"]["topicName"]: each["spec"] for each in of(manifests, "KafkaTopic")}
     assert topics.keys() == {f"t.{topic.name}" for topic in ALL_TOPICS}
     for topic in ALL_TOPICS:
         assert topics[f"t.{topic.name}"]["config"] == topic.config
-    read = {(group, topic.name) for topic in TOPICS for group in topic.groups}
-    granted = set()
-    for user in of(manifests, "KafkaUser"):
-        acls = user["spec"]["authorization"]["acls"]
-        groups = [each["resource"]["name"].removeprefix("t.") for each in acls if each["resource"]["type"] == "group"]
-        for each in acls:
-            name = each["resource"].get("name", "").removeprefix("t.")
-            if each["resource"]["type"] == "topic" and "Read" in each["operations"] and not name.endswith(".dlq"):
-                granted |= {(group, name) for group in groups}
-    assert granted == read
+
+
+@pytest.mark.contract("Z03", "C05")
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_user_may_exactly_what_the_contracts_say_of_its_service(service: str) -> None:
+    users = {each["metadata"]["name"]: each for each in of(render("kafka", {"mode": "strimzi"}), "KafkaUser")}
+    assert users.keys() == {f"demo-kafka-{each}" for each in SERVICES}
+    rights: dict[tuple[str, str], set[str]] = {}
+    for acl in users[f"demo-kafka-{service}"]["spec"]["authorization"]["acls"]:
+        assert acl["resource"].get("patternType", "literal") == "literal"
+        place = (acl["resource"]["type"], acl["resource"].get("name", ""))
+        rights[place] = rights.get(place, set()) | set(acl["operations"])
+    expected: dict[tuple[str, str], set[str]] = {("cluster", ""): {"IdempotentWrite"}}
+    group = GROUPS.get(service)
+    for topic in (*TOPICS, *REPLAYS):
+        writes, reads = service in topic.producers, group in topic.groups
+        if writes or reads:
+            may = {"Describe"} | ({"Write"} if writes else set()) | ({"Read"} if reads else set())
+            expected["topic", topic.name] = may
+        if reads:
+            expected["topic", f"{topic.name}.{group}.dlq"] = {"Read", "Write", "Describe", "Delete"}
+    if group:
+        expected["group", group] = {"Read", "Describe"}
+    assert rights == expected

@@ -21,7 +21,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     database = Database(settings)
     producer = KafkaProducer(settings, topics.ALL_TOPICS)
     consumer = Consumer(settings, group=consumers.GROUP, database=database, producer=producer)
-    consumer.subscribe(consumers.handlers(settings.analytics_sinks), inbox=True)
+    consumer.subscribe(consumers.handlers(settings.analytics_sinks), topics.TOPICS, inbox=True)
     return app.create_app(
         settings,
         routers=[routes.router],

@@ -67,19 +67,19 @@ class Events:
 
     async def send(self, topic: str, type: str | None = None, value: bytes | None = None) -> bytes:
         subject = str(uuid.uuid4())
-        value = (
-            value
-            or json.dumps(
-                {
-                    "eventId": str(uuid.uuid4()),
-                    "type": type or topic,
-                    "occurredAt": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-                    "data": {"patientId": subject, "name": "Canary Name", "email": "canary@example.com", "version": 1},
-                }
-            ).encode()
-        )
-        await self._producer.send_and_wait(self._prefix + topic, value, key=subject.encode())
+        data = {"patientId": subject, "userId": subject, "name": "Canary Name", "email": "canary@example.com"}
+        event = {
+            "eventId": str(uuid.uuid4()),
+            "type": type or topic,
+            "occurredAt": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "data": data | {"version": 1},
+        }
+        value = value or json.dumps(event).encode()
+        await self.raw(topic, json.loads(value)["data"]["patientId"].encode(), value)
         return value
+
+    async def raw(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+        await self._producer.send_and_wait(self._prefix + topic, value, key=key)
 
 
 @pytest.fixture

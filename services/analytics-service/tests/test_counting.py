@@ -35,8 +35,9 @@ async def test_events_of_every_topic_move_their_counts(client, events, by_type) 
 async def test_an_event_counts_on_the_day_in_utc_on_which_it_happened(client, events) -> None:
     day = datetime.now(UTC).date() - timedelta(days=5)
     for moment in ("23:30:00-05:00", "00:30:00+05:00", "12:00:00Z"):
+        data = {"patientId": str(uuid.uuid4())}
         envelope = {"eventId": str(uuid.uuid4()), "type": "appointment.cancelled", "occurredAt": f"{day}T{moment}"}
-        await events.send("appointment.cancelled", value=json.dumps(envelope | {"data": {}}).encode())
+        await events.send("appointment.cancelled", value=json.dumps(envelope | {"data": data}).encode())
 
     async def counted() -> bool:
         days = (await client.get("/analytics/summary")).json()["byDay"]

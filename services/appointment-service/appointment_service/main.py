@@ -25,7 +25,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     cache = Cache(settings)
     producer = KafkaProducer(settings, [*_TOPICS, *(dead for topic in _TOPICS for dead in topic.dead_letters())])
     consumer = Consumer(settings, group=consumers.GROUP, database=database, producer=producer)
-    consumer.subscribe(consumers.handlers(cache))
+    consumer.subscribe(consumers.handlers(cache), topics.TOPICS)
     return app.create_app(
         settings,
         routers=[routes.router],

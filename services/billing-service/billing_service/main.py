@@ -22,7 +22,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     database = Database(settings)
     producer = KafkaProducer(settings, [topics.BILLING_ACCOUNT, topics.PATIENT_DELETED])
     consumer = Consumer(settings, group=consumers.GROUP, database=database, producer=producer)
-    consumer.subscribe(consumers.HANDLERS)
+    consumer.subscribe(consumers.HANDLERS, topics.TOPICS)
     rpc = GrpcServer(
         host=settings.host,
         port=settings.billing_service_grpc_port,

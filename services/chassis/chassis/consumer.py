@@ -5,7 +5,7 @@ crash in between repeats the message and loses none; handlers are idempotent (a 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import cast
 
@@ -17,11 +17,21 @@ from prometheus_client import Counter
 from chassis import logs
 from chassis.actuator import Health
 from chassis.db import Database
-from chassis.deadletters import DEAD_LETTERS, REPLAY_GROUP, DeadLetters, DeadLetterTopic, Publishes, topic_of
+from chassis.deadletters import (
+    DEAD_LETTERS,
+    REPLAY_GROUP,
+    DeadLetters,
+    DeadLetterTopic,
+    Origin,
+    Publishes,
+    replay_topic_of,
+    replayed_from,
+    topic_of,
+)
 from chassis.handlers import Handler, Handlers
 from chassis.kafka import ensure_topics
 from chassis.offsets import Receipt
-from chassis.received import headers
+from chassis.received import TopicContract, headers
 from chassis.retries import Retries, Verdict, classify
 from chassis.settings import KafkaSettings
 from chassis.subscription import Member, Tuning
@@ -59,27 +69,30 @@ class Consumer:
         self._handlers = Handlers(group, database, self._tuning.handler_seconds)
         self._retries = Retries(self._tuning.backoff)
         self._dead_letters = DeadLetters(producer, self._prefix, group)
+        self._replays = replay_topic_of(group)
         self._watchdog = Watchdog(group, self._bare, self._retries.active, self._tuning)
         self._member: Member | None = None
         self._kafka: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def subscribe(self, handlers: Mapping[str, Handler], *, inbox: bool = False) -> None:
-        """Handle these topics, before `start`.
+    def subscribe(
+        self, handlers: Mapping[str, Handler], contracts: Iterable[TopicContract], *, inbox: bool = False
+    ) -> None:
+        """Handle these topics, before `start`. A record is believed as far as its topic's contract allows.
 
         `inbox`: each event id takes effect once, for handlers that count. Such a handler leaves nothing important to
         `after_commit`: when that fails, the message comes again and is taken for a duplicate.
         """
-        self._handlers.add(handlers, once=inbox)
+        self._handlers.add(handlers, contracts, once=inbox)
 
     @property
-    def dead_letter_topics(self) -> frozenset[str]:
-        """Where this group's dead letters are; names on the wire."""
-        return frozenset(self._prefix + topic_of(topic, self._group) for topic in self._handlers.topics)
+    def dead_letter_topics(self) -> Mapping[str, Origin]:
+        """Where this group's dead letters are, by name on the wire, and where each of them comes from."""
+        return Origin.of_group(self._group, self._read, self._prefix)
 
     async def start(self) -> None:
         """Join the group in the background: a service starts, and stays up, without its broker."""
-        for topic in self._handlers.topics:  # from 0 on, or nobody would see the first one as an increase
+        for topic in self._read:  # from 0 on, or nobody would see the first one as an increase
             DEAD_LETTERS.labels(self._group, topic)
         self._task = asyncio.create_task(self._run(), name=f"consumer {self._group}")
 
@@ -117,11 +130,10 @@ class Consumer:
         await self._watchdog.run(self._kafka)
 
     async def _join(self) -> AIOKafkaConsumer:
-        topics, group = [self._prefix + topic for topic in self._handlers.topics], self._prefix + self._group
+        topics, group = [self._prefix + topic for topic in self._read], self._prefix + self._group
         if self._settings.kafka_create_topics:
-            await ensure_topics(
-                self._settings, [DeadLetterTopic(topic_of(topic, self._group)) for topic in self._handlers.topics]
-            )
+            own = [self._replays, *(topic_of(topic, self._group) for topic in self._read)]
+            await ensure_topics(self._settings, [DeadLetterTopic(topic) for topic in own])
         tuning = self._tuning
         member = Member(self._settings, topics, group, handle=self._handle, failed=self._failed, tuning=tuning)
         kafka = await member.start()
@@ -129,7 +141,7 @@ class Consumer:
         return kafka
 
     async def _handle(self, record: ConsumerRecord) -> None:
-        topic = self._bare(record.topic)
+        topic = self._topic(record)
         result = await self._handlers.handle(record, topic)
         self._retries.settled(_partition(record))
         MESSAGES.labels(self._group, topic, result).inc()
@@ -150,7 +162,8 @@ class Consumer:
         raise NackMessage
 
     async def _dead_letter(self, record: ConsumerRecord, error: Exception) -> None:
-        topic, result = self._bare(record.topic), "passed-over"
+        topic, result = self._topic(record), "passed-over"
+        # The release before this one replays into the topic that the letter came from, which other groups read, too.
         if headers(record).get(REPLAY_GROUP, self._group) in (self._group, self._prefix + self._group):
             await self._dead_letters.put(record, topic, error)
             result = "dead-lettered"
@@ -158,11 +171,24 @@ class Consumer:
         MESSAGES.labels(self._group, topic, result).inc()
 
     def _tell_retry(self, record: ConsumerRecord, verdict: Verdict, error: Exception, delay: float) -> None:
-        topic = self._bare(record.topic)
+        topic = self._topic(record)
         RETRIES.labels(self._group, topic, verdict).inc()
         place = {"group": self._group, "topic": topic, "partition": record.partition, "offset": record.offset}
         why = {"verdict": verdict.value, "error": type(error).__name__}
         log.warning("message will be retried", **place, **why, delay=round(delay, 3))
+
+    @property
+    def _read(self) -> list[str]:
+        """The bare names of what this group reads."""
+        return [*self._handlers.topics, self._replays]
+
+    def _topic(self, record: ConsumerRecord) -> str:
+        """The bare topic that a record belongs to; of a replay the one it says, if that is one of this group's."""
+        topic = self._bare(record.topic)
+        if topic != self._replays:
+            return topic
+        own = {self._prefix + each: each for each in self._handlers.topics}
+        return own.get(replayed_from(record), topic)
 
     def _bare(self, topic: str) -> str:
         return topic.removeprefix(self._prefix)

@@ -8,44 +8,40 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from chassis.deadletters import HEADER, REPLAY_GROUP, SUFFIX
+from chassis.deadletters import FACTS, HEADER, REPLAY_GROUP, REPLAY_SOURCE, SUFFIX, Origin, replay_topic_of
 from chassis.errors import Conflict, NotFound
 from chassis.topiclog import TopicLog, connected
 
 EVERYTHING = 1_000_000
+NOT_READABLE = "not readable"
+LONGEST_FACT = 1_000
+OFFSET_DIGITS = 19  # 63 bits
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message of a dead-letter topic, and what the consumer noted of it."""
+    """One message of a dead-letter topic, and what the consumer noted of it.
+
+    Whoever may write to the topic may write any headers: they are shown, and nothing is decided by them.
+    """
 
     record: ConsumerRecord
-    facts: dict[str, str]
-
-    @classmethod
-    def of(cls, record: ConsumerRecord) -> "Letter":
-        """Reads the headers; those that are not UTF-8 are shown as far as they are."""
-        pairs = [(name, value or b"") for name, value in record.headers]
-        noted = {name: value.decode(errors="replace") for name, value in pairs if name.startswith(HEADER)}
-        return cls(record, {name.removeprefix(HEADER): text for name, text in noted.items()})
 
     @property
-    def source(self) -> TopicPartition:
-        """Where it came from. Conflict when its headers do not say so."""
-        try:
-            return TopicPartition(self.facts["topic"], int(self.facts["partition"]))
-        except (KeyError, ValueError):
-            place = f"message {self.record.offset} of {self.record.topic}"
-            raise Conflict(f"{place} has no headers of a dead letter") from None
+    def facts(self) -> dict[str, str]:
+        """What the headers say of its death; `NOT_READABLE` for what is no number, time or text where one belongs."""
+        noted = {name.removeprefix(HEADER): value or b"" for name, value in self.record.headers if _notes(name)}
+        return {name: _fact(name, value) for name, value in noted.items()}
 
     @property
     def own_headers(self) -> list[tuple[str, bytes]]:
         """The headers that it had before it died."""
-        return [(name, value) for name, value in self.record.headers if not name.startswith(HEADER)]
+        return [(name, value) for name, value in self.record.headers if not _notes(name)]
 
     def described(self) -> dict[str, Any]:
         """`{partition,offset,at,type,bytes,facts}`, without key and value; `at` is in milliseconds of Unix time."""
@@ -54,7 +50,7 @@ class Letter:
             "partition": self.record.partition,
             "offset": self.record.offset,
             "at": self.record.timestamp,
-            "type": (named.get("type") or b"").decode(errors="replace"),
+            "type": _fact("type", named.get("type") or b""),
             "bytes": len(self.record.value or b""),
             "facts": self.facts,
         }
@@ -73,25 +69,30 @@ Settle = Callable[[TopicLog, Letter], Awaitable[None]]
 
 
 class DeadLetterLog:
-    """The dead letters behind these brokers; `mine` are the dead-letter topics to look after, None means all there are.
+    """The dead letters behind these brokers; `mine` are the dead-letter topics to look after.
 
+    Without `mine` those are all that there are, and their names are read with the topics and the `prefix` in view.
     Every call raises KafkaError when the brokers do not answer, and NotFound for a topic that is not looked after.
     """
 
-    def __init__(self, client: Mapping[str, Any], mine: frozenset[str] | None = None) -> None:
+    def __init__(self, client: Mapping[str, Any], mine: Mapping[str, Origin] | None = None, prefix: str = "") -> None:
         self._client = client
         self._mine = mine
+        self._prefix = prefix
 
     async def counts(self) -> list[dict[str, Any]]:
         """`[{topic,source,group,count}]` by topic."""
         async with connected(self._client) as log:
             topics = await log.topics()
-            dead = sorted(filter(self._looked_after, topics))
+            dead = self._looked_after(topics)
             bounds = await log.bounds(*dead) if dead else {}
         counts = Counter[str]()
         for partition, (first, end) in bounds.items():
             counts[partition.topic] += end - first
-        return [_described(topic, topics, counts[topic]) for topic in dead]
+        return [
+            {"topic": topic, "source": origin.source, "group": origin.group, "count": counts[topic]}
+            for topic, origin in dead.items()
+        ]
 
     async def letters(self, topic: str, limit: int = EVERYTHING) -> list[Letter]:
         """The oldest messages of a topic."""
@@ -100,7 +101,7 @@ class DeadLetterLog:
             async for record in records:
                 if len(found) == limit:
                     break
-                found.append(Letter.of(record))
+                found.append(Letter(record))
         return found
 
     async def letter(self, topic: str, partition: int, offset: int) -> Letter:
@@ -111,19 +112,31 @@ class DeadLetterLog:
             first, end = (await log.bounds(topic)).get(at, (0, 0))
             if first <= offset < end:
                 async for record in log.read(at, offset, offset + 1):
-                    return Letter.of(record)
+                    return Letter(record)
         raise NotFound("dead letter")
 
     async def replay(self, topic: str, count: int = EVERYTHING, through: int | None = None) -> int:
-        """Write the oldest messages to the topic they came from, byte for byte; how many were written.
+        """Write the oldest messages to the topic of the group's replays, byte for byte; how many were written.
 
-        A header names the group that is to handle them; no other group puts them aside a second time. What a group has
-        handled it may read again without effect (version guard or inbox), and so a crash between writing and deleting
-        only repeats a message. On a compacted topic the last message of a key is the one that stays for ever: where a
-        newer one exists it is written again behind the replayed one, or a rebuild would see the past.
-        `through` is the last offset that is touched.
+        No other group reads them there, and the topic that they came from keeps what it has: a replayed message never
+        becomes the last one of its key. Beside newer messages of its key it is handled in any order, and after a crash
+        between writing and deleting twice; neither has an effect (version guard, unique key or inbox). `through` is the
+        last offset that is touched. Raises Conflict while there is nowhere to write to.
         """
-        return await self._work_off(topic, count, through, self._give_back)
+        async with connected(self._client) as log:
+            topics = await log.topics()
+        origin = self._looked_after(topics).get(topic)
+        if origin is None:
+            raise NotFound(f"dead-letter topic {topic!r}")
+        if not origin.source or origin.replay not in topics:
+            raise Conflict(f"no consumer group replays {topic!r}: there is no topic {origin.replay!r}")
+
+        async def give_back(log: TopicLog, letter: Letter) -> None:
+            given = [pair for pair in letter.own_headers if pair[0] not in (REPLAY_SOURCE, REPLAY_GROUP)]
+            headers = [*given, (REPLAY_SOURCE, origin.source.encode())]
+            await log.append(TopicPartition(origin.replay, 0), letter.record.key, letter.record.value, headers)
+
+        return await self._work_off(topic, count, through, give_back)
 
     async def discard(self, topic: str, count: int = EVERYTHING, through: int | None = None) -> int:
         """Delete the oldest messages for good; how many there were."""
@@ -135,35 +148,20 @@ class DeadLetterLog:
             async for record in records:
                 if done == count or (through is not None and record.offset > through):
                     break
-                await settle(log, Letter.of(record))
+                await settle(log, Letter(record))
                 await log.delete_before(TopicPartition(topic, record.partition), record.offset + 1)
                 done += 1
         return done
 
-    async def _give_back(self, log: TopicLog, letter: Letter) -> None:
-        group = letter.facts.get("group", "").encode()
-        headers = [*(pair for pair in letter.own_headers if pair[0] != REPLAY_GROUP), (REPLAY_GROUP, group)]
-        source = letter.source
-        newest = await self._newer(letter)
-        await log.append(source, letter.record.key, letter.record.value, headers)
-        if newest is not None:
-            await log.append(source, newest.key, newest.value, newest.headers)
-
-    async def _newer(self, letter: Letter) -> ConsumerRecord | None:
-        """The last message of the same key behind the dead one."""
-        last, source = None, letter.source
-        async with connected(self._client) as log:
-            _, end = (await log.bounds(source.topic))[source]
-            async for record in log.read(source, int(letter.facts.get("offset", "0")) + 1, end):
-                if record.key is not None and record.key == letter.record.key and record.value != letter.record.value:
-                    last = record
-        return last
-
-    def _looked_after(self, topic: str) -> bool:
-        return topic.endswith(SUFFIX) and (self._mine is None or topic in self._mine)
+    def _looked_after(self, topics: set[str]) -> dict[str, Origin]:
+        """The dead-letter topics among these, by name, and their origins."""
+        dead = sorted(topic for topic in topics if topic.endswith(SUFFIX))
+        if self._mine is None:
+            return {topic: _origin(topic, topics, self._prefix) for topic in dead}
+        return {topic: self._mine[topic] for topic in dead if topic in self._mine}
 
     async def _check(self, log: TopicLog, topic: str) -> None:
-        if not self._looked_after(topic) or topic not in await log.topics():
+        if topic not in self._looked_after(await log.topics()):
             raise NotFound(f"dead-letter topic {topic!r}")
 
     async def _all(self, log: TopicLog, topic: str) -> AsyncGenerator[ConsumerRecord, None]:
@@ -173,10 +171,28 @@ class DeadLetterLog:
                 yield record
 
 
-def _described(topic: str, topics: set[str], count: int) -> dict[str, Any]:
+def _origin(topic: str, topics: set[str], prefix: str) -> Origin:
+    """By the longest name of a topic that its name begins with; an empty source where there is none."""
     source = max((name for name in topics if topic.startswith(f"{name}.")), key=len, default="")
     group = topic.removeprefix(f"{source}.").removesuffix(SUFFIX)
-    return {"topic": topic, "source": source, "group": group, "count": count}
+    return Origin(source, group, prefix + replay_topic_of(group))
+
+
+def _notes(name: str) -> bool:
+    return name.startswith(HEADER) and name.removeprefix(HEADER) in FACTS
+
+
+def _fact(name: str, value: bytes) -> str:
+    """A header's text, cut; `NOT_READABLE` where it is not what a consumer writes there."""
+    try:
+        text = value.decode()
+        if name in ("partition", "offset") and not (text.isascii() and text.isdigit() and len(text) <= OFFSET_DIGITS):
+            return NOT_READABLE
+        if name == "time":
+            datetime.fromisoformat(text)
+    except ValueError:
+        return NOT_READABLE
+    return text[:LONGEST_FACT]
 
 
 async def _let_go(_: TopicLog, __: Letter) -> None:

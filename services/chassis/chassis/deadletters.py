@@ -1,6 +1,6 @@
 """Where messages go that can never be handled: whole, with the reason beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -18,11 +18,15 @@ DEAD_LETTERS = Counter("consumer_dead_letters_total", "Messages put aside for go
 
 SUFFIX = ".dlq"
 HEADER = "dead-letter-"
+FACTS = ("exception", "reason", "topic", "partition", "offset", "group", "time")
+"""What the headers `dead-letter-…` say; notes for people, which decide nothing."""
+REPLAY_SOURCE = "replay-source"
+"""Header of a replayed dead letter: the topic, as on the wire, that it once came from."""
 REPLAY_GROUP = "replay-group"
-"""Header of a replayed dead letter: the group that is to handle it again.
+"""Header of a dead letter that the release before this one replayed: the group that is to handle it again.
 
-Other groups read it too, for on a compacted topic it may be all that is left of its key; being idempotent they take no
-harm. What they cannot handle they pass over: they have put the original aside already."""
+It went into the topic that it came from. Another group that cannot handle it passes it over, for it has put the
+original aside already. Goes with the next release."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -36,7 +40,7 @@ class Publishes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterTopic:
-    """What chassis.kafka.ensure_topics needs to know about a dead-letter topic.
+    """What chassis.kafka.ensure_topics needs to know about a dead-letter topic, or one of replayed letters.
 
     Letters are kept 14 days, and there is room for the largest message that another topic takes plus our headers.
     """
@@ -53,6 +57,32 @@ def topic_of(topic: str, group: str) -> str:
     return f"{topic}.{group}{SUFFIX}"
 
 
+def replay_topic_of(group: str) -> str:
+    """The topic in which a consumer group, and no other, gets its dead letters back: `<group>.replay`."""
+    return f"{group}.replay"
+
+
+def replayed_from(record: ConsumerRecord) -> str:
+    """The topic on the wire that a replayed letter says it came from; empty when it does not."""
+    named = (value or b"" for name, value in record.headers if name == REPLAY_SOURCE)
+    return next(named, b"").decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the name of a dead-letter topic says of its letters; topics as on the wire, the group bare."""
+
+    source: str
+    group: str
+    replay: str
+
+    @classmethod
+    def of_group(cls, group: str, topics: Iterable[str], prefix: str) -> dict[str, "Origin"]:
+        """Dead-letter topic → origin, for a group that reads these topics; theirs are bare names."""
+        replay = prefix + replay_topic_of(group)
+        return {prefix + topic_of(topic, group): cls(prefix + topic, group, replay) for topic in topics}
+
+
 class DeadLetters:
     """One group's dead letters. `prefix` is the topic prefix on the wire; `group` is the bare name."""
 
@@ -64,8 +94,9 @@ class DeadLetters:
     async def put(self, record: ConsumerRecord, topic: str, error: Exception) -> None:
         """Send the record's own bytes, key and headers; raises when the brokers did not take it."""
         destination = self._prefix + topic_of(topic, self._group)
+        own = [header for header in record.headers if header[0] != REPLAY_SOURCE]
         described = _describe(record, self._group, error)
-        await self._producer.send(destination, record.key, record.value, [*record.headers, *described])
+        await self._producer.send(destination, record.key, record.value, [*own, *described])
         DEAD_LETTERS.labels(self._group, topic).inc()
         log.error("message dead-lettered", topic=topic, partition=record.partition, offset=record.offset,
                   group=self._group, error=type(error).__name__, reason=reason(error))  # fmt: skip
@@ -82,13 +113,7 @@ def reason(error: Exception) -> str:
 
 
 def _describe(record: ConsumerRecord, group: str, error: Exception) -> Headers:
-    facts = {
-        "exception": type(error).__name__,
-        "reason": reason(error),
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "group": group,
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-    }
-    return [(HEADER + name, str(value).encode()) for name, value in facts.items()]
+    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    place = (record.topic, record.partition, record.offset)
+    values = (type(error).__name__, reason(error), *place, group, time)
+    return [(HEADER + name, str(value).encode()) for name, value in zip(FACTS, values, strict=True)]

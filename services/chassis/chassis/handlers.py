@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from aiokafka import ConsumerRecord
@@ -10,7 +10,8 @@ from prometheus_client import Histogram
 
 from chassis import correlation, inbox, tracing
 from chassis.db import Database
-from chassis.received import Received, read
+from chassis.errors import Poison
+from chassis.received import Received, TopicContract, read
 from chassis.transaction import Transaction
 
 _KAFKA = {"messaging.system": "kafka"}
@@ -33,9 +34,13 @@ class Handlers:
         self._database = database
         self._seconds = seconds
         self._handlers: dict[str, tuple[Handler, bool]] = {}
+        self._contracts: dict[str, TopicContract] = {}
 
-    def add(self, handlers: Mapping[str, Handler], *, once: bool) -> None:
-        """`once`: each event id takes effect once, by the inbox."""
+    def add(self, handlers: Mapping[str, Handler], contracts: Iterable[TopicContract], *, once: bool) -> None:
+        """`once`: each event id takes effect once, by the inbox. Raises ValueError for a topic without a contract."""
+        self._contracts |= {contract.name: contract for contract in contracts}
+        if missing := handlers.keys() - self._contracts.keys():
+            raise ValueError(f"no contract for the topics {sorted(missing)}")
         self._handlers |= {topic: (handler, once) for topic, handler in handlers.items()}
 
     @property
@@ -47,7 +52,9 @@ class Handlers:
         """What became of it: `handled`, `duplicate`, or `empty`. Raises what its handler raises, and TimeoutError."""
         if record.value is None:
             return "empty"
-        event = read(record, topic)
+        if topic not in self._handlers:
+            raise Poison("the replayed message names no topic of this group")
+        event = read(record, self._contracts[topic])
         with correlation.message_context(event.headers) as ids:
             began, failed = time.perf_counter(), True
             try:

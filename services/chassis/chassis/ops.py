@@ -6,7 +6,7 @@ answers for one process: of several replicas, for the one that was reached.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
 from aiokafka.errors import KafkaError
@@ -20,6 +20,7 @@ from chassis.actuator import Actuator, Part
 from chassis.auth import Principal, Requires, allows
 from chassis.breaker import newly_made
 from chassis.deadletterlog import EVERYTHING, DeadLetterLog
+from chassis.deadletters import Origin
 from chassis.errors import Unavailable
 from chassis.http import JsonResponse
 from chassis.ring import SLOT_SECONDS, Ring
@@ -46,8 +47,8 @@ class Buries(Protocol):
     """A part that has dead letters."""
 
     @property
-    def dead_letter_topics(self) -> frozenset[str]:
-        """Where it puts them; names on the wire."""
+    def dead_letter_topics(self) -> Mapping[str, Origin]:
+        """Where it puts them, by name on the wire, and where each of them comes from."""
 
 
 class Work(BaseModel):
@@ -136,8 +137,9 @@ class Ops:
     def _log(self) -> DeadLetterLog:
         return DeadLetterLog(self._client, self._topics())
 
-    def _topics(self) -> frozenset[str]:
-        return frozenset().union(*(part.dead_letter_topics for part in self._parts if isinstance(part, Buries)))
+    def _topics(self) -> dict[str, Origin]:
+        buries = (part for part in self._parts if isinstance(part, Buries))
+        return {topic: origin for part in buries for topic, origin in part.dead_letter_topics.items()}
 
     def _part(self, name: str) -> Part | None:
         return next((part for part in self._parts if part.name == name), None)

@@ -1,15 +1,39 @@
-"""A message as handlers see it: the envelope read, checked and named."""
+"""A message as handlers see it: the envelope read, checked and named.
+
+Whoever may write to a topic may write anything there: an event is believed only where the record's topic and key fit
+what it says of itself. A record under another key would be out of order, and never compacted away.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
 from aiokafka import ConsumerRecord
 
 from chassis.errors import Poison
+
+
+class TopicContract(Protocol):
+    """What the records of a topic may claim."""
+
+    @property
+    def name(self) -> str:
+        """The bare name."""
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The event types that it carries."""
+
+    @property
+    def key_field(self) -> str:
+        """The member of `data` whose UUID, as lower-case text with hyphens, is the key."""
+
+    @property
+    def absent_key(self) -> str | None:
+        """The key where `data` has no such member, or null; None: it always has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +49,10 @@ class Received:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(record: ConsumerRecord, topic: str) -> Received:
+def read(record: ConsumerRecord, contract: TopicContract) -> Received:
     """The event in a record's value `{eventId,type,occurredAt,data}`; fields it does not know are ignored.
 
-    Raises Poison, whose reason never quotes the message.
+    Raises Poison when it is no event or not one of this topic and key; the reason never quotes the message.
     """
     envelope = _object(record.value)
     data = envelope.get("data")
@@ -36,9 +60,9 @@ def read(record: ConsumerRecord, topic: str) -> Received:
         raise Poison("data is not an object")
     return Received(
         event_id=_event_id(envelope.get("eventId")),
-        type=_text("type", envelope.get("type")),
-        topic=topic,
-        key=_key(record.key),
+        type=_type(envelope.get("type"), contract),
+        topic=contract.name,
+        key=_key(record.key, data, contract),
         occurred_at=_moment(envelope.get("occurredAt")),
         data=data,
         headers=headers(record),
@@ -83,8 +107,25 @@ def _moment(value: object) -> datetime:
     raise Poison("occurredAt has no offset")
 
 
-def _key(key: bytes | None) -> str:
+def _type(value: object, contract: TopicContract) -> str:
+    kind = _text("type", value)
+    if kind not in contract.types:
+        raise Poison("the type does not belong to this topic")
+    return kind
+
+
+def _key(key: bytes | None, data: Mapping[str, Any], contract: TopicContract) -> str:
+    subject = data.get(contract.key_field)
+    expected = contract.absent_key if subject is None else _uuid(subject)
+    if expected is None:
+        raise Poison(f"data.{contract.key_field} is missing or not a UUID")
+    if key != expected.encode():
+        raise Poison(f"the key is not data.{contract.key_field}")
+    return expected
+
+
+def _uuid(value: object) -> str | None:
     try:
-        return (key or b"").decode()
-    except UnicodeDecodeError:
-        raise Poison("the key is not UTF-8") from None
+        return str(UUID(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -162,7 +162,7 @@ async def test_producer_and_consumer_prove_their_name_over_tls(
     async def keep(event: Any, _: Any) -> None:
         seen.append(event.data)
 
-    consumer.subscribe({"secured": keep})
+    consumer.subscribe({"secured": keep}, [Topic("secured", ("secured",), absent_key="k")])
     for part in (pool, producer, consumer):
         await part.start()
     try:

@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,6 +42,16 @@ class Settings(ServiceSettings, DatabaseSettings, KafkaSettings):
     port: int = 0
 
 
+@dataclass(frozen=True)
+class Contract:
+    """A topic whose events are about nobody, so that all have one key."""
+
+    name: str
+    types: tuple[str, ...] = ("thing.happened",)
+    key_field: str = "subject"
+    absent_key: str | None = "key"
+
+
 class Effect(SQLModel, table=True):
     __tablename__ = "effect"
 
@@ -75,6 +85,7 @@ async def write(event: Received, tx: Transaction) -> None:
 class World:
     """Topics, messages and effects of one test."""
 
+    contract = Contract
     message = staticmethod(message)
     write = staticmethod(write)
 
@@ -136,7 +147,7 @@ class World:
         **options: Any,
     ) -> AsyncIterator[Consumer]:
         consumer = self.consumer(**options)
-        consumer.subscribe(handlers, inbox=inbox)
+        consumer.subscribe(handlers, map(Contract, handlers), inbox=inbox)
         await consumer.start()
         try:
             yield consumer

@@ -132,7 +132,7 @@ async def test_a_dead_letter_that_cannot_be_sent_is_never_dropped(world: Any, ka
     await world.send("things", b"poison", world.message(1))
     consumer = world.consumer()
     consumer._dead_letters._producer = Producer()
-    consumer.subscribe({"things": world.write})
+    consumer.subscribe({"things": world.write}, [world.contract("things")])
     await consumer.start()
     try:
         await eventually(world.wrote([1]))
@@ -141,7 +141,8 @@ async def test_a_dead_letter_that_cannot_be_sent_is_never_dropped(world: Any, ka
     assert [letter.value for letter in await world.dead_letters("things")] == [b"poison"]
 
 
-async def test_a_replayed_dead_letter_concerns_the_group_that_it_names(world: Any) -> None:
+async def test_what_the_release_before_replayed_concerns_the_group_that_it_names(world: Any) -> None:
+    """It wrote a letter back into the topic that it came from, where every group reads it."""
     await world.topics("things")
     for group in (b"another", b"group"):
         await world.send("things", b"poison for " + group, headers=[("replay-group", group)])
@@ -149,3 +150,29 @@ async def test_a_replayed_dead_letter_concerns_the_group_that_it_names(world: An
     async with world.consuming({"things": world.write}):
         await eventually(world.wrote([1]))
     assert [letter.value for letter in await world.dead_letters("things")] == [b"poison for group"]
+
+
+@pytest.mark.contract("Z03")
+async def test_a_replayed_letter_is_handled_as_one_of_the_topic_that_it_came_from_and_no_other(world: Any) -> None:
+    await world.topics("things", "group.replay")
+    own, elsewhere = f"{world.prefix}things".encode(), f"{world.prefix}others".encode()
+    for source in (elsewhere, own.removeprefix(world.prefix.encode()), b"\xff", b"", None):
+        headers = [("replay-source", source)] if source is not None else []
+        await world.send("group.replay", world.message(1), headers=headers)
+    await world.send("group.replay", world.message(2), headers=[("replay-source", own)])
+    await world.send("group.replay", b"poison still", headers=[("a", b"b"), ("replay-source", own)])
+    seen: list[str] = []
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        seen.append(event.topic)
+        await world.write(event, tx)
+
+    async with world.consuming({"things": handle}):
+        await eventually(world.wrote([2]))
+        letter = await eventually(lambda: first(world.dead_letters("things")))
+        refused = await world.dead_letters("group.replay")
+    assert seen == ["things"]
+    assert (letter.value, letter.headers[0], dict(letter.headers).get("replay-source")) == (
+        b"poison still", ("a", b"b"), None,
+    )  # fmt: skip
+    assert len(refused) == 5
