@@ -85,7 +85,7 @@ async def write(event: Received, tx: Transaction) -> None:
 class World:
     """Topics, messages and effects of one test."""
 
-    contract = Contract
+    terms = Contract
     message = staticmethod(message)
     write = staticmethod(write)
 

@@ -132,7 +132,7 @@ async def test_a_dead_letter_that_cannot_be_sent_is_never_dropped(world: Any, ka
     await world.send("things", b"poison", world.message(1))
     consumer = world.consumer()
     consumer._dead_letters._producer = Producer()
-    consumer.subscribe({"things": world.write}, [world.contract("things")])
+    consumer.subscribe({"things": world.write}, [world.terms("things")])
     await consumer.start()
     try:
         await eventually(world.wrote([1]))

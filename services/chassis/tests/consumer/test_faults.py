@@ -89,7 +89,7 @@ async def test_a_consumer_started_without_a_broker_joins_when_it_comes(world: An
     kafka.stop()
     try:
         consumer = world.consumer()
-        consumer.subscribe({"things": world.write}, [world.contract("things")])
+        consumer.subscribe({"things": world.write}, [world.terms("things")])
         await consumer.start()
         assert not (await consumer.health()).up
         assert consumer.alive()
@@ -197,7 +197,7 @@ async def test_a_stop_finishes_the_message_in_hand(world: Any) -> None:
 
     await world.send("things", world.message(1), world.message(2))
     consumer = world.consumer()
-    consumer.subscribe({"things": handle}, [world.contract("things")])
+    consumer.subscribe({"things": handle}, [world.terms("things")])
     await consumer.start()
     await began.wait()
     stopping = asyncio.create_task(consumer.stop())
