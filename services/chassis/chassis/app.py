@@ -95,7 +95,8 @@ def create_app(
         edge.Edge, trusted=Networks(settings.trusted_proxies), draining=draining, observe=_observe, forms=forms
     )
     app.add_middleware(around)
-    app.go_straight(direct.Direct(_for_programs(app.router.routes, forms)), around(app))
+    strict = partial(_strict, pages=forms is not None)
+    app.go_straight(direct.Direct(_for_programs(app.router.routes, forms), strict), around(app))
     openapi.describe(app)
     return app
 
@@ -128,6 +129,11 @@ def _route(app: FastAPI, mine: Sequence[BaseRoute], everybodys: Sequence[BaseRou
 def _for_programs(routes: Sequence[BaseRoute], forms: str | None) -> Sequence[BaseRoute]:
     """All but the pages of people: what goes wrong there is a page too, by handlers that only the framework calls."""
     return [each for each in routes if not forms or not f"{getattr(each, 'path', '')}/".startswith(forms)]
+
+
+def _strict(path: str, *, pages: bool) -> bool:
+    """Whether a query parameter must be known: probes and scrapers may send their own, and so may links to pages."""
+    return not pages and not path.startswith("/actuator/")
 
 
 def _keys(settings: ServiceSettings, tokens: object) -> list[Part]:

@@ -15,7 +15,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any, cast
 
 from fastapi.dependencies.models import Dependant
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -23,18 +22,18 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from chassis.errors import FieldError, Invalid
-from chassis.http import invalid
-from chassis.parameters import Query, validator
+from chassis.http import field_errors
+from chassis.parameters import Parameters, guard
 
 _Open = Callable[[Request], AbstractAsyncContextManager[Any]]
 
 
 class Direct:
-    """The routes of an application, in order."""
+    """The routes of an application, in order; `strict` says of which a query parameter must be known."""
 
-    def __init__(self, routes: Sequence[object]) -> None:
+    def __init__(self, routes: Sequence[object], strict: Callable[[str], bool]) -> None:
         self._routes = [
-            (route.methods or set(), route.path_regex, route, Call(route) if Call.can(route) else None)
+            (route.methods or set(), route.path_regex, route, _call(route, strict(route.path)))
             for route in routes
             if isinstance(route, APIRoute)
         ]
@@ -56,25 +55,26 @@ class Direct:
 class Call:
     """One route, taken apart once."""
 
-    def __init__(self, route: APIRoute) -> None:
+    def __init__(self, route: APIRoute, *, strict: bool) -> None:
+        """`strict`: whether a query parameter that the route does not know is refused."""
         dependant = route.dependant
         self._endpoint: Callable[..., Awaitable[Response]] = route.endpoint
         self._request = dependant.request_param_name
-        self._path = [(field, validator(field)) for field in dependant.path_params]
-        self._query = Query(dependant.query_params) if dependant.query_params else None
+        self._parameters = Parameters(dependant, strict=strict)
         self._body: str | None = None
         if dependant.body_params:
             field = dependant.body_params[0]
             self._body = field.name
             self._model: TypeAdapter[Any] = TypeAdapter(cast(Any, field.field_info.annotation))
-        self._ask: list[tuple[str, Callable[..., Awaitable[Any]], Query | None]] = []
+        self._ask: list[tuple[str, Callable[..., Awaitable[Any]]]] = []
+        self._derive: list[tuple[str, Callable[..., Awaitable[Any]]]] = []
         self._open: list[tuple[str, _Open]] = []
         for each in dependant.dependencies:
             assert each.call is not None and each.name is not None  # noqa: S101, PT018 - `can` has looked
             if inspect.isasyncgenfunction(each.call):
                 self._open.append((each.name, asynccontextmanager(each.call)))
             else:
-                self._ask.append((each.name, each.call, Query(each.query_params) if each.query_params else None))
+                (self._derive if each.query_params else self._ask).append((each.name, each.call))
 
     @staticmethod
     def can(route: APIRoute) -> bool:
@@ -84,7 +84,7 @@ class Call:
             inspect.iscoroutinefunction(route.endpoint)
             and _answers_response(route.endpoint)
             and not _beyond_query(own)
-            and Query.can(own.query_params)
+            and Parameters.can(own.query_params)
             and len(own.body_params) <= 1
             and all(_plain(each) for each in own.dependencies)
         )
@@ -95,16 +95,18 @@ class Call:
         Raises:
             PlatformError: whatever the dependencies and the endpoint raise, and Invalid for the query, path and body.
         """
-        values: dict[str, Any] = {}
-        found: list[Any] = []
-        for name, ask, query in self._ask:
-            if query is None:
-                values[name] = await ask(request)
-            elif (asked := query.read(request.query_params, found)) is not None:
-                values[name] = await ask(**asked)
+        values = {name: await ask(request) for name, ask in self._ask}
+        found: list[FieldError] = []
+        read = self._parameters.read(request, found)
+        if self._body:
+            values[self._body] = await self._content(request, found)
+        if found:
+            raise Invalid(found)
+        for name, derive in self._derive:
+            values[name] = await derive(**read[name])
+        values |= read.get(None, {})
         if self._request:
             values[self._request] = request
-        await self._validate(request, values, found)
         if not self._open:
             return await self._endpoint(**values)
         async with AsyncExitStack() as stack:
@@ -112,22 +114,19 @@ class Call:
                 values[name] = await stack.enter_async_context(opened(request))
             return await self._endpoint(**values)
 
-    async def _validate(self, request: Request, values: dict[str, Any], found: list[Any]) -> None:
-        for field, validate in self._path:
-            given = request.path_params[field.alias]
-            try:
-                values[field.name] = validate(given)
-            except ValidationError:
-                found.extend(field.validate(given, values, loc=("path", field.alias))[1] or ())
-        if self._query:
-            values.update(self._query.read(request.query_params, found) or {})
-        if self._body:
-            try:
-                values[self._body] = self._model.validate_json(await _content(request))
-            except ValidationError as error:
-                found.extend(error.errors(include_url=False))
-        if found:
-            raise invalid(RequestValidationError(found))
+    async def _content(self, request: Request, found: list[FieldError]) -> Any:
+        try:
+            return self._model.validate_json(await _content(request))
+        except ValidationError as error:
+            found += field_errors(error.errors(include_url=False))
+
+
+def _call(route: APIRoute, strict: bool) -> Call | None:
+    if Call.can(route):
+        return Call(route, strict=strict)
+    if strict:
+        guard(route)
+    return None
 
 
 async def _content(request: Request) -> bytes:
@@ -164,7 +163,7 @@ def _plain(dependant: Dependant) -> bool:
     if len(inspect.signature(call).parameters) != (len(query) or 1):
         return False
     if query:
-        return Query.can(query) and _is_coroutine(call)
+        return Parameters.can(query) and _is_coroutine(call)
     ends_in_time = inspect.isasyncgenfunction(call) and dependant.scope == "function"
     return dependant.request_param_name is not None and (_is_coroutine(call) or ends_in_time)
 

@@ -177,7 +177,7 @@ class _Exchange:
         return headers
 
     def _problem(self, error: PlatformError) -> Response:
-        return problem_response(error, self._scope.get("state", {}).get("prefix", "") + self._scope["path"])
+        return problem_response(error, self._scope["path"], self._scope.get("state", {}).get("prefix", ""))
 
     def _tell(self, seconds: float) -> None:
         if self._status < 400 and self._scope["path"].startswith(QUIET):

@@ -25,6 +25,14 @@ from dataclasses import dataclass
 TYPE_PREFIX = "https://example.com/errors/"
 
 
+def help_link(slug: str, prefix: str = "") -> str:
+    """The Link of a problem (RFC 8288) to the gateway's page about it.
+
+    `prefix` is what trusted proxies cut off the path: `/api` by the gateway itself, which serves the pages beside it.
+    """
+    return f'<{prefix.removesuffix("/api")}/api-docs/problems/{slug}>; rel="help"'
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One thing wrong with one field of the input; `field` is the name on the wire."""

@@ -1,6 +1,6 @@
 """HTTP as every service speaks it: JSON answers, and problems (RFC 9457) for everything that goes wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from chassis.errors import (
     PayloadTooLarge,
     PlatformError,
     Unauthenticated,
+    help_link,
 )
 
 log = logs.logger(__name__)
@@ -93,11 +94,6 @@ def header(request: Request, name: bytes) -> str | None:
     return value.decode("latin-1") if value is not None else None
 
 
-def public_path(request: Request) -> str:
-    """The request's path as the client knows it: behind a trusted proxy's `X-Forwarded-Prefix`."""
-    return prefix(request) + request.url.path
-
-
 def prefix(request: Request) -> str:
     """What a trusted proxy cut off the path (`/api`), or nothing."""
     return str(request.scope.get("state", {}).get("prefix", ""))
@@ -105,13 +101,14 @@ def prefix(request: Request) -> str:
 
 def problem(request: Request, error: PlatformError) -> Response:
     """The error as `application/problem+json`."""
-    return problem_response(error, public_path(request))
+    return problem_response(error, request.url.path, prefix(request))
 
 
-def problem_response(error: PlatformError, instance: str) -> Response:
-    """The error as `application/problem+json`, for a path as the client knows it."""
-    body = orjson.dumps(error.body(instance, correlation.current().trace_id))
-    return Response(body, error.status, error.headers, media_type="application/problem+json")
+def problem_response(error: PlatformError, path: str, prefix: str = "") -> Response:
+    """The error as `application/problem+json`, for a path behind a prefix that trusted proxies cut off."""
+    body = orjson.dumps(error.body(prefix + path, correlation.current().trace_id))
+    headers = error.headers | {"Link": help_link(error.slug, prefix)}
+    return Response(body, error.status, headers, media_type="application/problem+json")
 
 
 async def on_platform_error(request: Request, error: Exception) -> Response:
@@ -160,7 +157,12 @@ async def on_invalid(request: Request, error: Exception) -> Response:
 
 def invalid(error: RequestValidationError | ValidationError) -> Invalid:
     """What validation found, naming fields and never values."""
-    return Invalid([_field_error(each) for each in error.errors()])
+    return Invalid(field_errors(error.errors()))
+
+
+def field_errors(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
+    """The same for pydantic's own list of errors."""
+    return [_field_error(each) for each in errors]
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:

@@ -137,7 +137,7 @@ def serving(parts: Any = (), **environ: str) -> Any:
 @pytest.mark.contract("D09", "P16")
 @pytest.mark.parametrize("status", sorted(ERRORS))
 async def test_every_error_is_a_problem(client, status) -> None:
-    answer = await client.get(f"/errors/{status}?token=secret")
+    answer = await client.get(f"/errors/{status}")
     assert answer.status_code == int(status)
     assert answer.headers["Content-Type"] == "application/problem+json"
     body = answer.json()
@@ -146,6 +146,9 @@ async def test_every_error_is_a_problem(client, status) -> None:
     assert body["type"].startswith("https://example.com/errors/")
     assert body["instance"] == f"/errors/{status}"
     assert len(body["traceId"]) == 32
+    slug = body["type"].rpartition("/")[2]
+    assert answer.headers["Link"] == f'</api-docs/problems/{slug}>; rel="help"'
+    assert (await client.get("/errors/400?token=secret")).json()["instance"] == "/errors/400"
 
 
 @pytest.mark.contract("D08", "D09")
@@ -232,7 +235,10 @@ async def test_a_prefix_is_believed_only_from_a_trusted_proxy(client) -> None:
     headers = {"X-Forwarded-Prefix": "/api"}
     assert (await client.get("/errors/404", headers=headers)).json()["instance"] == "/errors/404"
     async with serving(TRUSTED_PROXIES="127.0.0.0/8") as trusting:
-        assert (await trusting.get("/errors/404", headers=headers)).json()["instance"] == "/api/errors/404"
+        for prefix, outside in {"/api": "", "": "", "/hospital/api": "/hospital", "/hospital": "/hospital"}.items():
+            seen = await trusting.get("/errors/404", headers={"X-Forwarded-Prefix": prefix})
+            assert seen.json()["instance"] == f"{prefix}/errors/404"
+            assert seen.headers["Link"] == f'<{outside}/api-docs/problems/not-found>; rel="help"'
 
 
 @pytest.mark.contract("O01", "O02", "O03", "O04")

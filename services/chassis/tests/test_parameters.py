@@ -1,4 +1,4 @@
-"""What a route takes from the query is the same whether it is called straight or by the framework."""
+"""What a route takes from the query is the same, called straight or by the framework, and nothing in it is ignored."""
 
 import asyncio
 import json
@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote_from_bytes
 from uuid import UUID
 
+import httpx2 as httpx
+import pytest
 from chassis.app import create_app
 from chassis.direct import Call
-from chassis.errors import FieldError, Invalid
+from chassis.errors import FieldError, Invalid, Unauthenticated
 from chassis.http import JsonResponse
 from chassis.inputs import Plain
 from chassis.paging import PageRequest, Paging
@@ -122,8 +124,85 @@ def test_both_ways_say_the_same_of_any_query(asked: list[tuple[str, str]]) -> No
 
 
 async def test_all_that_is_wrong_is_said_at_once_and_a_list_keeps_its_order() -> None:
-    wrong, right = await both_ways([EVERY_ERROR, ("1", "sort=size&sort=name,desc")])
+    wrong, right, strange = await both_ways(
+        [EVERY_ERROR, ("1", "sort=size&sort=name,desc"), ("x", "page=1&colour=blue&size=&size=2&to=")]
+    )
     fields = [error["field"] for error in wrong[1]["errors"]]
     assert (wrong[0], fields) == (b"400", ["page", "size", "from", "n", "search", "ids.0", "kind", "open"])
     assert (right[0], right[1]["page"].count("Sort(")) == (b"200", 2)
     assert right[1]["page"].index("'size'") < right[1]["page"].index("'name'")
+    assert [(error["field"], error["message"]) for error in strange[1]["errors"]] == [
+        ("size", "must be given once"),
+        ("to", "must not be empty"),
+        ("n", "must be a whole number"),
+        ("query", f"has an unknown parameter; known are {KNOWN_NAMES}"),
+    ]
+
+
+KNOWN_NAMES = "from, ids, kind, many, open, page, search, size, sort, to"
+UNKNOWN = f"query has an unknown parameter; known are {KNOWN_NAMES}"
+SENTENCES = {
+    "colour=blue": UNKNOWN,
+    "Jane%20Doe": UNKNOWN,
+    "=": UNKNOWN,
+    "Page=1": UNKNOWN,
+    "page%00=1": UNKNOWN,
+    "%ff=1": UNKNOWN,
+    "page=1&page=1": "page must be given once",
+    "page=1&%70age=2": "page must be given once",
+    "page=1&page=": "page must be given once",
+    "search=": "search must not be empty",
+    "search": "search must not be empty",
+    "sort=name&sort=": "sort must not be empty",
+    "search=%ff": "search must be UTF-8",
+    "search=%ed%a0%80": "search must be UTF-8",
+    "search=a%C3": "search must be UTF-8",
+    "sort=%ff": "sort must be UTF-8",
+    "kind=c": "kind must be 'a' or 'b'",
+}
+
+
+@pytest.mark.contract("D08", "Z05")
+async def test_a_query_that_is_not_understood_is_refused_and_never_quoted() -> None:
+    for (_, query), (status, body) in zip(
+        [("1", query) for query in SENTENCES], await both_ways([("1", query) for query in SENTENCES]), strict=True
+    ):
+        assert (status, body.get("detail")) == (b"400", SENTENCES[query]), query
+        assert "blue" not in json.dumps(body)
+        assert "Jane" not in json.dumps(body)
+
+
+async def _refuse() -> None:
+    raise Unauthenticated
+
+
+async def _answer(n: int) -> Response:
+    return Response(status_code=204)
+
+
+async def _answer_model(n: int) -> dict[str, int]:
+    return {"n": n}
+
+
+@pytest.mark.contract("D08", "D07")
+async def test_every_route_and_method_is_strict_but_for_probes_and_who_may_not_is_told_so_first() -> None:
+    router = APIRouter()
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    router.add_api_route("/straight/{n}", _answer, methods=methods)
+    router.add_api_route("/framework/{n}", _answer_model, methods=methods)
+    for name, endpoint in (("straight", _answer), ("framework", _answer_model)):
+        router.add_api_route(f"/{name}-shut/{{n}}", endpoint, methods=methods, dependencies=[Depends(_refuse)])
+    app = create_app(ServiceSettings(), routers=[router])
+    async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:
+        for method in (*methods, "HEAD"):
+            for way in ("straight", "framework"):
+                assert (await client.request(method, f"/{way}/1")).status_code < 300
+                answer = await client.request(method, f"/{way}/1?colour=blue")
+                assert answer.status_code == 400
+                if method != "HEAD":
+                    assert answer.json()["detail"] == "query has an unknown parameter; none is known here"
+                assert (await client.request(method, f"/{way}-shut/1?colour=blue")).status_code == 401
+        assert (await client.get("/ops/summary?colour=blue")).status_code in (401, 403)
+        for path in ("health", "health/liveness", "health/readiness", "info", "metrics", "prometheus"):
+            assert (await client.get(f"/actuator/{path}?colour=blue")).status_code == 200
+        assert (await client.get("/nowhere?colour=blue")).status_code == 404
