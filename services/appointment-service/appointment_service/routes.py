@@ -5,12 +5,12 @@ from uuid import UUID
 
 from chassis.auth import Principal, Requires
 from chassis.cache import Cache
-from chassis.conditional import not_modified
+from chassis.conditional import DOCUMENTED, Conditional
 from chassis.db import InTransaction, Reads
 from chassis.http import JsonResponse, prefix
 from chassis.openapi import CONFLICT, CREATED
 from chassis.paging import PageRequest, Paging
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from appointment_service import queries, service
 from appointment_service.schemas import (
@@ -39,7 +39,6 @@ async def _span(
 Reader = Annotated[Principal, Requires("appointments:read")]
 Writer = Annotated[Principal, Requires("appointments:write")]
 Cached = Annotated[Cache, Depends(_cache)]
-IfMatch = Annotated[str | None, Header(max_length=1024)]
 
 
 @router.get("", response_model=AppointmentPage, operation_id="listAppointments")
@@ -54,13 +53,11 @@ async def list_appointments(
     return JsonResponse(await queries.list_appointments(reads, cache, page, span))
 
 
-@router.get("/{id}", response_model=AppointmentRead, operation_id="getAppointment")
-async def read_appointment(
-    id: UUID, who: Reader, cache: Cached, reads: Reads, if_none_match: IfMatch = None
-) -> Response:
+@router.get("/{id}", response_model=AppointmentRead, operation_id="getAppointment", openapi_extra=DOCUMENTED)
+async def read_appointment(id: UUID, who: Reader, cache: Cached, reads: Reads, conditions: Conditional) -> Response:
     """One appointment with its patient."""
     tag, body = await queries.one_appointment(reads, cache, id)
-    if not_modified(if_none_match, tag):
+    if conditions.spared(tag):
         return Response(status_code=304, headers={"ETag": f'"{tag}"'})
     return JsonResponse(body, etag=tag)
 
@@ -75,20 +72,26 @@ async def create_appointment(
     return JsonResponse(body, 201, etag=tag, headers={"Location": f"{prefix(request)}/appointments/{id}"})
 
 
-@router.put("/{id}", response_model=AppointmentRead, operation_id="replaceAppointment", responses=CONFLICT)
+@router.put(
+    "/{id}",
+    response_model=AppointmentRead,
+    operation_id="replaceAppointment",
+    responses=CONFLICT,
+    openapi_extra=DOCUMENTED,
+)
 async def update_appointment(
-    id: UUID, who: Writer, change: AppointmentUpdate, cache: Cached, tx: InTransaction, if_match: IfMatch = None
+    id: UUID, who: Writer, change: AppointmentUpdate, cache: Cached, conditions: Conditional, tx: InTransaction
 ) -> Response:
     """Replaces an appointment."""
-    await service.change_appointment(tx, cache, id, change, if_match)
+    await service.change_appointment(tx, cache, id, change, conditions)
     tag, body = await queries.fresh_appointment(tx, id)
     return JsonResponse(body, etag=tag)
 
 
-@router.delete("/{id}", status_code=204, operation_id="deleteAppointment")
+@router.delete("/{id}", status_code=204, operation_id="deleteAppointment", openapi_extra=DOCUMENTED)
 async def delete_appointment(
-    id: UUID, who: Writer, cache: Cached, tx: InTransaction, if_match: IfMatch = None
+    id: UUID, who: Writer, cache: Cached, conditions: Conditional, tx: InTransaction
 ) -> Response:
     """Removes an appointment."""
-    await service.cancel_appointment(tx, cache, id, if_match)
+    await service.cancel_appointment(tx, cache, id, conditions)
     return Response(status_code=204)

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from chassis import logs, outbox
 from chassis.cache import Cache
-from chassis.conditional import check_if_match
+from chassis.conditional import Conditions
 from chassis.errors import Conflict, FieldError, Invalid, NotFound
 from chassis.events import Event
 from chassis.ids import new_id
@@ -17,7 +17,7 @@ from chassis.transaction import Transaction
 from healthcare_contracts import topics
 
 from appointment_service.models import Status, appointment, cached_patient
-from appointment_service.queries import CACHE
+from appointment_service.queries import CACHE, entity_tag
 from appointment_service.schemas import AppointmentCreate, AppointmentUpdate, appointment_event
 
 log = logs.logger(__name__)
@@ -41,7 +41,11 @@ _PATIENT = Statement(
 _SHOWN = (
     sa.select(cached_patient.c.version).where(cached_patient.c.patient_id == appointment.c.patient_id).scalar_subquery()
 )
-_LOCK = Statement(sa.select(appointment).where(appointment.c.id == sa.bindparam("id")).with_for_update())
+_LOCK = Statement(
+    sa.select(appointment, _SHOWN.label("shown_version"))
+    .where(appointment.c.id == sa.bindparam("id"))
+    .with_for_update()
+)
 _UPDATE = Statement(
     sa.update(appointment)
     .where(appointment.c.id == sa.bindparam("appointment_id"))
@@ -86,15 +90,15 @@ async def book_appointment(tx: Transaction, cache: Cache, new: AppointmentCreate
 
 
 async def change_appointment(
-    tx: Transaction, cache: Cache, id: UUID, change: AppointmentUpdate, if_match: str | None
+    tx: Transaction, cache: Cache, id: UUID, change: AppointmentUpdate, conditions: Conditions
 ) -> None:
     """Replaces an appointment; its patient stays.
 
     Raises:
-        NotFound, Invalid (times, patient), PreconditionFailed (If-Match), Conflict (version, or a state that cannot
+        NotFound, Invalid (times, patient, conditions), PreconditionFailed, Conflict (version, or a state that cannot
         follow).
     """
-    row = await _locked(tx, id, if_match)
+    row = await _locked(tx, id, conditions)
     if change.version not in (None, row["version"]):
         raise Conflict("the appointment has changed since that version", "version")
     if change.patient_id != row["patient_id"]:
@@ -113,13 +117,13 @@ async def change_appointment(
     await _announce(tx, cache, topics.APPOINTMENT_UPDATED, changed)
 
 
-async def cancel_appointment(tx: Transaction, cache: Cache, id: UUID, if_match: str | None) -> None:
+async def cancel_appointment(tx: Transaction, cache: Cache, id: UUID, conditions: Conditions) -> None:
     """Removes an appointment.
 
     Raises:
-        NotFound, PreconditionFailed.
+        NotFound, PreconditionFailed, Invalid.
     """
-    row = await _locked(tx, id, if_match)
+    row = await _locked(tx, id, conditions)
     await tx.execute(_DELETE, id=id)
     gone = dict(row) | {"status": Status.CANCELLED.value, "version": row["version"] + 1}
     await _announce(tx, cache, topics.APPOINTMENT_CANCELLED, gone)
@@ -141,11 +145,11 @@ async def _patient_version(tx: Transaction, id: UUID) -> int | None:
     return known and known["version"]
 
 
-async def _locked(tx: Transaction, id: UUID, if_match: str | None) -> Any:
+async def _locked(tx: Transaction, id: UUID, conditions: Conditions) -> Any:
     row = await tx.fetch_one(_LOCK, id=id)
     if row is None:
         raise NotFound("appointment")
-    check_if_match(if_match, row["version"])
+    conditions.check(entity_tag(row))
     return row
 
 

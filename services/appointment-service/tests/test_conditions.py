@@ -57,6 +57,12 @@ async def test_the_tag_is_the_version_while_the_patient_is_the_one_it_was_writte
     assert moved.headers["ETag"] == (await client.get(path)).headers["ETag"] == '"2"'
     assert (await client.put(path, json=body(patient), headers={"If-Match": renamed})).status_code == 412
     assert (await client.get(f"/appointments/{first}", headers={"If-None-Match": "*"})).status_code == 404
+    await patients.tell("patient.updated", patient, 3, "Joan Doe")
+    shows = (await shown(client, path, "Joan Doe", '"2"')).headers["ETag"]
+    for method, tags, status in (("PUT", shows, 412), ("DELETE", f'"9", W/{shows}', 412), ("PUT", '"2"', 200)):
+        answer = await client.request(method, path, json=body(patient), headers={"If-None-Match": tags})
+        assert answer.status_code == status, tags
+    assert (await client.delete(path, headers={"If-None-Match": "*"})).status_code == 412
 
 
 @pytest.mark.contract("D24", "Q24")

@@ -5,39 +5,108 @@ same for If-Match, and another answer than `"3"` for If-None-Match.
 """
 
 import re
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
 
 from chassis.errors import FieldError, Invalid, PreconditionFailed
+from chassis.http import HEADERS
 
-_TAGS = re.compile(r'[ \t]*(W/)?"([^"]*)"[ \t]*(?:,|$)')
+_TAG = re.compile(r'[ \t]*(?:(W/)?"([^"]*)")?[ \t]*(?:,|$)')
+"""A member of a list, which may be empty (RFC 9110, section 5.6.1.2)."""
 
-
-def check_if_match(header: str | None, version: int) -> None:
-    """Passes when there is no condition or it names the current version; a weak tag names none (section 13.1.1).
-
-    Raises:
-        PreconditionFailed: it names others.
-        Invalid: it is no list of entity tags.
-    """
-    if header is None or header.strip() == "*":
-        return
-    if str(version) not in {tag.partition(".")[0] for tag, weak in _tags(header, "If-Match") if not weak}:
-        raise PreconditionFailed
+_HEADER = {"in": "header", "schema": {"type": "string"}}
+DOCUMENTED: dict[str, Any] = {
+    "parameters": [
+        {"name": "If-Match", "description": "entity tags, one of which has to be the current one"} | _HEADER,
+        {"name": "If-None-Match", "description": "entity tags, none of which may be the current one"} | _HEADER,
+    ]
+}
+"""`openapi_extra` of a route that keeps them."""
 
 
-def not_modified(header: str | None, tag: int | str) -> bool:
-    """Whether If-None-Match names the current answer: then 304 is enough."""
-    if header is None:
-        return False
-    return header.strip() == "*" or str(tag) in {each for each, _ in _tags(header, "If-None-Match")}
+class Conditions:
+    """If-Match and If-None-Match of one request, None where there is none."""
+
+    __slots__ = ("_match", "_none_match")
+
+    def __init__(self, match: str | None = None, none_match: str | None = None) -> None:
+        self._match = None if match is None else _Tags(match)
+        self._none_match = None if none_match is None else _Tags(none_match)
+
+    def check(self, tag: int | str) -> None:
+        """Before a write on what has this tag.
+
+        Raises:
+            PreconditionFailed: If-Match names other versions, or If-None-Match names what is there.
+            Invalid: one of them is no list of entity tags; a write whose condition is not understood is not made.
+        """
+        for name, tags in (("If-Match", self._match), ("If-None-Match", self._none_match)):
+            if tags is not None and not tags.sound:
+                raise Invalid([FieldError(name, "has to be a list of entity tags")])
+        if self.spared(tag):
+            raise PreconditionFailed("If-None-Match names the current version")
+
+    def spared(self, tag: int | str) -> bool:
+        """Whether the client has what a read would answer (304). What is no list of entity tags names nothing.
+
+        Raises:
+            PreconditionFailed: If-Match names other versions.
+        """
+        if self._match is not None and not self._match.version(str(tag).partition(".")[0]):
+            raise PreconditionFailed
+        return self._none_match is not None and self._none_match.answer(str(tag))
 
 
-def _tags(header: str, name: str) -> set[tuple[str, bool]]:
-    """Each tag, and whether it is weak."""
-    tags, position = set(), 0
-    while position < len(header):
-        found = _TAGS.match(header, position)
+class _Tags:
+    """What the lines of one field say; `sound` is False when they are no list of entity tags."""
+
+    def __init__(self, field: str) -> None:
+        self._any = field.strip() == "*"
+        found = None if self._any else _parsed(field)
+        self.sound = self._any or found is not None
+        self._tags = found or ()
+
+    def version(self, version: str) -> bool:
+        """Whether a strong tag names it (section 13.1.1)."""
+        return self._any or version in {tag.partition(".")[0] for tag, weak in self._tags if not weak}
+
+    def answer(self, tag: str) -> bool:
+        """Whether a tag, strong or weak, is this one (section 13.1.2)."""
+        return self._any or tag in {each for each, _ in self._tags}
+
+
+_NONE = Conditions()
+
+
+def conditions(request: Request) -> Conditions:
+    """Those of a request; several lines of a field are one list (section 5.3)."""
+    named = request.scope[HEADERS]
+    if b"if-match" not in named and b"if-none-match" not in named:
+        return _NONE
+    return Conditions(_lines(request, b"if-match"), _lines(request, b"if-none-match"))
+
+
+async def _conditions(request: Request) -> Conditions:
+    return conditions(request)
+
+
+Conditional = Annotated[Conditions, Depends(_conditions)]
+
+
+def _lines(request: Request, wanted: bytes) -> str | None:
+    lines = [value.decode("latin-1") for name, value in request.scope["headers"] if name == wanted]
+    return ", ".join(lines) if lines else None
+
+
+def _parsed(field: str) -> list[tuple[str, bool]] | None:
+    """Each tag, and whether it is weak; None when the field is no list of them."""
+    tags, position = [], 0
+    while position < len(field):
+        found = _TAG.match(field, position)
         if found is None:
-            raise Invalid([FieldError(name, "has to be a list of entity tags")])
-        tags.add((found[2], found[1] is not None))
+            return None
+        if found[2] is not None:
+            tags.append((found[2], found[1] is not None))
         position = found.end()
     return tags

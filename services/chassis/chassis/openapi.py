@@ -43,6 +43,7 @@ PROBLEM = {
 }
 _REFERENCE = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _ETAG = {"ETag": {"description": "the version, in quotes", "schema": {"type": "string"}}}
+_HELP = {"Link": {"description": 'a page about this kind of problem, rel="help"', "schema": {"type": "string"}}}
 _RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
 
 Responses = dict[int | str, dict[str, Any]]
@@ -110,9 +111,10 @@ def _correct(operation: dict[str, Any], permissions: list[str]) -> None:
     for status, response in responses.items():
         if status[0] in "4d":
             response["content"] = _REFERENCE
-    responses["429"]["headers"] = _RETRY
+            response["headers"] = response.get("headers", {}) | _HELP
+    responses["429"]["headers"] = _RETRY | _HELP
     fields = _fields(operation)
-    if "if-none-match" in fields:
+    if "if-none-match" in fields and "200" in responses and "requestBody" not in operation:
         responses["304"] = {"description": "the client has this version", "headers": _ETAG}
     if "200" in responses and fields & {"if-match", "if-none-match"}:
         responses["200"]["headers"] = _ETAG
@@ -121,9 +123,11 @@ def _correct(operation: dict[str, Any], permissions: list[str]) -> None:
 
 def _problems(operation: Mapping[str, Any], permissions: list[str]) -> dict[str, str]:
     """The statuses that follow from the operation's shape, and what they mean."""
-    found = {"429": "too many requests", "default": "anything else that goes wrong"}
-    if "requestBody" in operation or operation.get("parameters"):
-        found["400"] = "a parameter or the body is not valid"
+    found = {
+        "400": "a parameter or the body is not valid, or a query parameter is not known",
+        "429": "too many requests",
+        "default": "anything else that goes wrong",
+    }
     if permissions:
         found["401"] = "no token, or none that counts"
     if named := ", ".join(each for each in permissions if each != SIGNED_IN):
@@ -131,7 +135,7 @@ def _problems(operation: Mapping[str, Any], permissions: list[str]) -> dict[str,
     if any(each["in"] == "path" for each in operation.get("parameters", ())):
         found["404"] = "there is none"
     if "if-match" in _fields(operation):
-        found["412"] = "If-Match names another version"
+        found["412"] = "If-Match names another version, or If-None-Match of a write the current one"
     return found
 
 

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from chassis.auth import Principal, Requires
 from chassis.cache import Cache
-from chassis.conditional import not_modified
+from chassis.conditional import DOCUMENTED, Conditional, conditions
 from chassis.db import InTransaction, Reads
-from chassis.http import JsonResponse, header, prefix
+from chassis.http import JsonResponse, prefix
 from chassis.inputs import Plain
 from chassis.openapi import CONFLICT, CREATED
 from chassis.paging import PageRequest, Paging
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from patient_service import queries, service
 from patient_service.registration import Registrations
@@ -34,8 +34,6 @@ Reader = Annotated[Principal, Requires("patients:read")]
 Writer = Annotated[Principal, Requires("patients:write")]
 Deleter = Annotated[Principal, Requires("patients:delete")]
 Cached = Annotated[Cache, Depends(_cache)]
-IfMatch = Annotated[str | None, Header(max_length=1024)]
-IF_NONE_MATCH = {"parameters": [{"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}]}
 Search = Annotated[Annotated[str, Plain] | None, Query(max_length=100, description="part of the name, ignoring case")]
 
 
@@ -51,13 +49,13 @@ async def list_patients(
     return JsonResponse(await queries.list_patients(reads, page, (search or searchValue or "").strip() or None))
 
 
-@router.get("/{id}", response_model=PatientRead, operation_id="getPatient", openapi_extra=IF_NONE_MATCH)
+@router.get("/{id}", response_model=PatientRead, operation_id="getPatient", openapi_extra=DOCUMENTED)
 async def read_patient(request: Request, id: UUID, who: Reader) -> Response:
     """One patient; 304 when the client has it already."""
     # The hottest route: what can be taken from the request is not injected.
     state = request.app.state
     version, body = await queries.one_patient(state.database, state.cache, id)
-    if not_modified(header(request, b"if-none-match"), version):
+    if conditions(request).spared(version):
         return Response(status_code=304, headers={"ETag": f'"{version}"'})
     return JsonResponse(body, etag=version)
 
@@ -72,19 +70,23 @@ async def create_patient(
     return JsonResponse(patient_json(row), 201, etag=row["version"], headers={"Location": location})
 
 
-@router.put("/{id}", response_model=PatientRead, operation_id="replacePatient", responses=CONFLICT)
+@router.put(
+    "/{id}",
+    response_model=PatientRead,
+    operation_id="replacePatient",
+    responses=CONFLICT,
+    openapi_extra=DOCUMENTED,
+)
 async def update_patient(
-    id: UUID, who: Writer, change: PatientUpdate, cache: Cached, tx: InTransaction, if_match: IfMatch = None
+    id: UUID, who: Writer, change: PatientUpdate, cache: Cached, conditions: Conditional, tx: InTransaction
 ) -> Response:
     """Replaces a patient."""
-    row = await service.update_patient(tx, cache, id, change, if_match)
+    row = await service.update_patient(tx, cache, id, change, conditions)
     return JsonResponse(patient_json(row), etag=row["version"])
 
 
-@router.delete("/{id}", status_code=204, operation_id="deletePatient")
-async def delete_patient(
-    id: UUID, who: Deleter, cache: Cached, tx: InTransaction, if_match: IfMatch = None
-) -> Response:
+@router.delete("/{id}", status_code=204, operation_id="deletePatient", openapi_extra=DOCUMENTED)
+async def delete_patient(id: UUID, who: Deleter, cache: Cached, conditions: Conditional, tx: InTransaction) -> Response:
     """Removes a patient everywhere."""
-    await service.delete_patient(tx, cache, id, if_match)
+    await service.delete_patient(tx, cache, id, conditions)
     return Response(status_code=204)

@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from chassis import logs, outbox
 from chassis.cache import Cache
-from chassis.conditional import check_if_match
+from chassis.conditional import Conditions
 from chassis.errors import Conflict, NotFound
 from chassis.events import Event
 from chassis.statement import Statement
@@ -36,13 +36,13 @@ _UPDATE = Statement(
 _DELETE = Statement(sa.delete(patient).where(patient.c.id == sa.bindparam("id")).returning(patient.c.version))
 
 
-async def update_patient(tx: Transaction, cache: Cache, id: UUID, change: PatientUpdate, if_match: str | None) -> Any:
+async def update_patient(tx: Transaction, cache: Cache, id: UUID, change: PatientUpdate, conditions: Conditions) -> Any:
     """Replaces the patient and tells everybody. The row as it is now.
 
     Raises:
-        NotFound, PreconditionFailed (If-Match), Conflict (the body's version, or the email).
+        NotFound, PreconditionFailed, Invalid (the conditions), Conflict (the body's version, or the email).
     """
-    current = await _locked(tx, id, if_match)
+    current = await _locked(tx, id, conditions)
     if change.version not in (None, current):
         raise Conflict("the patient has changed since that version", "version")
     row = await tx.fetch_one(_UPDATE, patient_id=id, **columns(change, datetime.now(UTC)))
@@ -53,13 +53,13 @@ async def update_patient(tx: Transaction, cache: Cache, id: UUID, change: Patien
     return row
 
 
-async def delete_patient(tx: Transaction, cache: Cache, id: UUID, if_match: str | None) -> None:
+async def delete_patient(tx: Transaction, cache: Cache, id: UUID, conditions: Conditions) -> None:
     """Removes the patient, tells everybody, and clears its data from the compacted topics by null values.
 
     Raises:
-        NotFound, PreconditionFailed.
+        NotFound, PreconditionFailed, Invalid.
     """
-    await _locked(tx, id, if_match)
+    await _locked(tx, id, conditions)
     version = await tx.fetch_value(_DELETE, id=id) + 1
     gone = PatientDeletedData(patient_id=id, version=version).model_dump(mode="json", by_alias=True)
     await outbox.publish(tx, event_of(topics.PATIENT_DELETED, id, version, gone))
@@ -78,11 +78,11 @@ def evict(cache: Cache, id: UUID) -> Callable[[], Awaitable[None]]:
     return evicted
 
 
-async def _locked(tx: Transaction, id: UUID, if_match: str | None) -> int:
+async def _locked(tx: Transaction, id: UUID, conditions: Conditions) -> int:
     current: int | None = await tx.fetch_value(_LOCK, id=id)
     if current is None:
         raise NotFound("patient")
-    check_if_match(if_match, current)
+    conditions.check(current)
     return current
 
 
