@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
+from chassis.inputs import WholeNumber
 from chassis.openapi import example_page
 from healthcare_contracts.events import AppointmentData
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
@@ -64,7 +65,7 @@ class AppointmentUpdate(BaseModel):
     end_time: LocalDateTime
     notes: Notes | None = None
     status: Status | None = None
-    version: int | None = Field(None, ge=1)
+    version: WholeNumber | None = Field(None, ge=1)
 
 
 class AppointmentCreate(AppointmentUpdate):

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from chassis import http
+from chassis.inputs import Plain
 from healthcare_contracts.billing_service_pb2 import CreateAccountRequest
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
@@ -19,9 +20,11 @@ class AccountCreate(_Wire):
 
     patient_id: UUID
     email: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^@\s]+@[^@\s]+$")
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^@\s]+@[^@\s]+$"),
+        Plain,
     ]
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Plain]
 
     @classmethod
     def read(cls, request: CreateAccountRequest) -> Self:

@@ -43,6 +43,14 @@ async def test_calls_at_once_make_one_account(billing: Any) -> None:
         ({"email": "j" * 250 + "@example.com"}, "email must have at most 255 characters"),
         ({"name": "  "}, "name must not be blank"),
         ({"name": "J" * 101}, "name must have at most 100 characters"),
+        ({"name": "Jane\0Doe"}, "name must not have control characters"),
+        ({"name": "\0"}, "name must not have control characters"),
+        ({"name": "Jane\x1bDoe"}, "name must not have control characters"),
+        ({"name": "Jane\nDoe"}, "name must not have control characters"),
+        ({"name": "Jane\x85Doe"}, "name must not have control characters"),
+        ({"email": "jane\0@example.com"}, "email must not have control characters"),
+        ({"email": "jane@example\x7f.com"}, "email must not have control characters"),
+        ({"patientId": "\0"}, "patientId must be a UUID"),
     ],
 )
 async def test_a_bad_request_is_an_invalid_argument(billing: Any, change: dict[str, str], detail: str) -> None:

@@ -46,5 +46,8 @@ def _known(value: object, validate: ValidatorFunctionWrapHandler) -> object:
     return validate(value)
 
 
+WholeNumber = Annotated[int, Field(strict=True)]
+"""A number of JSON without a fraction: pydantic would also take `true`, 1.0 and "1" for 1."""
+
 Plain = AfterValidator(plain)
 Email = Annotated[EmailStr, WrapValidator(_known), BeforeValidator(_alone), Field(max_length=255)]

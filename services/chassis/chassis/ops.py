@@ -23,6 +23,7 @@ from chassis.deadletterlog import EVERYTHING, DeadLetterLog
 from chassis.deadletters import Origin
 from chassis.errors import Unavailable
 from chassis.http import JsonResponse
+from chassis.inputs import WholeNumber
 from chassis.ring import SLOT_SECONDS, Ring
 from chassis.security import kafka_client
 from chassis.settings import KafkaSettings, ServiceSettings
@@ -57,8 +58,8 @@ class Work(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     topic: str = Field(min_length=1, max_length=249)
-    count: int = Field(EVERYTHING, ge=1, le=EVERYTHING)
-    through: int | None = Field(None, ge=0)
+    count: WholeNumber = Field(EVERYTHING, ge=1, le=EVERYTHING)
+    through: WholeNumber | None = Field(None, ge=0)
 
 
 class Ops:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from chassis.inputs import Email, Plain
+from chassis.inputs import Email, Plain, WholeNumber
 from chassis.openapi import example_page
 from healthcare_contracts.events import PatientAttributes, PatientData
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -63,7 +63,7 @@ class PatientCreate(BaseModel):
 class PatientUpdate(PatientCreate):
     """A whole patient that replaces the one there is; `version`, when given, has to be the current one."""
 
-    version: int | None = Field(None, ge=1)
+    version: WholeNumber | None = Field(None, ge=1)
 
 
 _JOHN: dict[str, Any] = {

@@ -182,10 +182,30 @@ async def test_lists_of_tags_stars_and_weak_tags(client, new) -> None:
     path = (await client.post("/patients", json=new())).headers["Location"]
     for header, status in (('W/"1"', 412), ('"7", "8"', 412), ("1", 400), ('"7", "1"', 200), ("*", 200)):
         assert (await client.put(path, json=new(), headers={"If-Match": header})).status_code == status, header
-    for header, status in (('W/"3"', 304), ('"9", "3"', 304), ("*", 304), ('"1"', 200), ("3", 400)):
+    for header, status in (('W/"3"', 304), ('"9", "3"', 304), ("*", 304), ('"1"', 200), ("3", 200), ("W/3", 200)):
         assert (await client.get(path, headers={"If-None-Match": header})).status_code == status, header
     assert (await client.delete(path, headers={"If-Match": '"1"'})).status_code == 412
     assert (await client.head(path, headers={"If-None-Match": '"3"'})).status_code == 304
+
+
+@pytest.mark.contract("D24")
+async def test_a_write_is_not_made_on_what_if_none_match_names(client, new) -> None:
+    path = (await client.post("/patients", json=new())).headers["Location"]
+    for header, status in (('"1"', 412), ('W/"1"', 412), ('"7", "1"', 412), ("*", 412), ("1", 400), ('"7"', 200)):
+        assert (await client.put(path, json=new(), headers={"If-None-Match": header})).status_code == status, header
+    several = [("If-None-Match", '"7"'), ("If-None-Match", '"2"')]
+    assert (await client.put(path, json=new(), headers=several)).status_code == 412
+    assert (await client.delete(path, headers=several)).status_code == 412
+    assert (await client.get(path)).json()["version"] == 2
+    assert (await client.delete(path, headers={"If-None-Match": '"1"', "If-Match": '"2"'})).status_code == 204
+
+
+@pytest.mark.contract("D09", "Q24")
+@pytest.mark.parametrize("version", [True, False, 1.0, "1", [1], {}])
+async def test_only_a_whole_number_is_a_version(client, new, version) -> None:
+    path = (await client.post("/patients", json=new())).headers["Location"]
+    answer = await client.put(path, json=new(version=version))
+    assert (answer.status_code, answer.json()["detail"]) == (400, "version must be a whole number")
 
 
 @pytest.mark.contract("D09")
@@ -197,7 +217,7 @@ async def test_a_blank_name_is_told_in_the_documented_words(client, new) -> None
 
 @pytest.mark.contract("D08")
 async def test_the_small_rules_of_http(client, new) -> None:
-    path = (await client.post("/patients?colour=blue", json=new(colour="blue", id="mine"))).headers["Location"]
+    path = (await client.post("/patients", json=new(colour="blue", id="mine"))).headers["Location"]
     head = await client.head(path)
     assert head.status_code == 200
     assert head.content == b""
