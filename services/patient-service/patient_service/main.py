@@ -2,6 +2,7 @@
 
 from chassis import app
 from chassis.auth import TokenVerifier
+from chassis.backfill import Backfill
 from chassis.cache import Cache
 from chassis.consumer import Consumer
 from chassis.db import Database
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 from healthcare_contracts import permissions, topics
 
 from patient_service import consumers, routes
+from patient_service.keys import fill_keys
 from patient_service.provisioning import Provisioning
 from patient_service.registration import Registrations
 from patient_service.seed import seed
@@ -35,6 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         parts=[
             Migrations(settings, "patient_service", seed),
             database,
+            Backfill(database, "keys", fill_keys),
             cache,
             producer,
             Relay(settings, database, producer),

@@ -16,8 +16,12 @@ UNIQUE_EMAIL = "uq_patient_email_key"
 
 
 class Patient(SQLModel, table=True):
-    """A patient. Text that is sorted, searched or unique has a normalised key beside it, alike on every build.
+    """A patient. Text that is sorted, searched or unique has normalised keys beside it, alike on every build (ADR 17).
 
+    Where the name stands in a list says `name_key`, what finds it `name_search`; whose mailbox an address is says
+    `email_key`, where it stands in a list `email_order`. Who has no address has the empty text, and no keys of it.
+    `keyed_version` is the version that the keys were made of: NULL where the release before wrote last, which knows
+    neither `name_search` nor `email_order`, and whose `email_key` is the order.
     `version` counts what clients can see change; the billing status is not among it.
     """
 
@@ -26,21 +30,27 @@ class Patient(SQLModel, table=True):
         sa.UniqueConstraint("email_key", name=UNIQUE_EMAIL),
         sa.CheckConstraint("billing_status IN ('PENDING', 'ACTIVE')", name="ck_patient_billing_status"),
         sa.Index("ix_patient_name_key", "name_key", "id"),
-        sa.Index("ix_patient_email_key", "email_key", "id"),
+        sa.Index("ix_patient_email_order", sa.text("coalesce(email_order, email_key)"), "id"),
         sa.Index("ix_patient_date_of_birth", "date_of_birth", "id"),
         sa.Index("ix_patient_registered_date", "registered_date", "id"),
         sa.Index("ix_patient_created_at", "created_at", "id"),
         sa.Index(
-            "ix_patient_name_search", "name_key", postgresql_using="gin", postgresql_ops={"name_key": "gin_trgm_ops"}
+            "ix_patient_name_search",
+            "name_search",
+            postgresql_using="gin",
+            postgresql_ops={"name_search": "gin_trgm_ops"},
         ),
+        sa.Index("ix_patient_unkeyed", "id", postgresql_where=sa.text("keyed_version IS NULL")),
         sa.Index("ix_patient_pending", "created_at", postgresql_where=sa.text("billing_status = 'PENDING'")),
     )
 
     id: UUID = Field(primary_key=True)
     name: str = Field(sa_column=sa.Column(sa.String(100), nullable=False))
     name_key: str = Field(sa_column=sa.Column(sa.Text(collation="C"), nullable=False))
+    name_search: str | None = Field(sa_column=sa.Column(sa.Text(collation="C")))
     email: str = Field(sa_column=sa.Column(sa.String(255), nullable=False))
-    email_key: str = Field(sa_column=sa.Column(sa.Text(collation="C"), nullable=False))
+    email_key: str | None = Field(sa_column=sa.Column(sa.Text(collation="C")))
+    email_order: str | None = Field(sa_column=sa.Column(sa.Text(collation="C")))
     phone: str | None = Field(sa_column=sa.Column(sa.String(64)))
     gender: str | None = Field(sa_column=sa.Column(sa.String(16)))
     address: str = Field(sa_column=sa.Column(sa.String(255), nullable=False))
@@ -49,6 +59,7 @@ class Patient(SQLModel, table=True):
     billing_status: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
     billing_requested_at: datetime | None = Field(sa_column=sa.Column(sa.DateTime(timezone=True)))
     version: int
+    keyed_version: int | None = Field(sa_column=sa.Column(sa.Integer))
     created_at: datetime = Field(sa_column=sa.Column(sa.DateTime(timezone=True), nullable=False))
     updated_at: datetime = Field(sa_column=sa.Column(sa.DateTime(timezone=True), nullable=False))
 

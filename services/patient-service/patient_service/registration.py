@@ -90,6 +90,7 @@ def registration(new: PatientCreate, id: UUID | None = None) -> Registration:
         "billing_status": PENDING,
         "billing_requested_at": None,
         "version": 1,
+        "keyed_version": 1,
         "created_at": now,
     }
     event = event_of(topics.PATIENT_CREATED, row["id"], 1, patient_event(row))

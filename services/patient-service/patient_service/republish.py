@@ -29,7 +29,7 @@ _NEXT = sa.select(patient.c.id).where(patient.c.id > sa.bindparam("after")).orde
 _RAISE = Statement(
     sa.update(patient)
     .where(patient.c.id.in_(_NEXT.limit(sa.bindparam("limit"))))
-    .values(version=patient.c.version + LEAP)
+    .values(version=patient.c.version + LEAP, keyed_version=patient.c.keyed_version + LEAP)
     .returning(*patient.c)
 )
 

@@ -12,11 +12,12 @@ from chassis.conditional import Conditions
 from chassis.errors import Conflict, NotFound
 from chassis.events import Event
 from chassis.statement import Statement
-from chassis.text import sort_key
 from chassis.transaction import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import PatientDeletedData
 
+from patient_service.keys import COLUMNS as KEYS
+from patient_service.keys import displaced, keys_of
 from patient_service.models import UNIQUE_EMAIL, patient
 from patient_service.queries import CACHE
 from patient_service.schemas import PatientCreate, PatientUpdate, patient_event
@@ -24,12 +25,23 @@ from patient_service.schemas import PatientCreate, PatientUpdate, patient_event
 log = logs.logger(__name__)
 
 TAKEN = {UNIQUE_EMAIL: "email"}
-_EDITED = ("name", "name_key", "email", "email_key", "phone", "gender", "address", "date_of_birth", "updated_at")
+_EDITED = ("name", "email", *KEYS, "phone", "gender", "address", "date_of_birth", "updated_at")
 _LOCK = Statement(sa.select(patient.c.version).where(patient.c.id == sa.bindparam("id")).with_for_update())
+
+
+def _kept_email_key() -> sa.ColumnElement[str]:
+    """The address's identity; a row that has its address from before, beside an older one's, keeps its place."""
+    wanted = sa.bindparam("email_key", type_=sa.Text)
+    return sa.case((patient.c.email_key == displaced(wanted, patient.c.id), patient.c.email_key), else_=wanted)
+
+
 _UPDATE = Statement(
     sa.update(patient)
     .where(patient.c.id == sa.bindparam("patient_id"))
-    .values({name: sa.bindparam(name) for name in _EDITED} | {"version": patient.c.version + 1})
+    .values(
+        {name: sa.bindparam(name) for name in _EDITED}
+        | {"version": patient.c.version + 1, "keyed_version": patient.c.version + 1, "email_key": _kept_email_key()}
+    )
     .returning(*patient.c),
     conflicts=TAKEN,
 )
@@ -90,9 +102,8 @@ def columns(person: PatientCreate, now: datetime) -> dict[str, Any]:
     """The columns that a client writes, with their keys."""
     return {
         "name": person.name,
-        "name_key": sort_key(person.name),
-        "email": person.email,
-        "email_key": sort_key(person.email),
+        "email": person.email or "",
+        **keys_of(person.name, person.email or ""),
         "phone": person.phone,
         "gender": person.gender,
         "address": person.address,
