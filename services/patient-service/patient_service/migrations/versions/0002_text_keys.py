@@ -28,8 +28,10 @@ BEGIN
     END IF;
     NEW.email_order := NULL;
     former := NEW.email_key;
+  ELSIF TG_OP = 'UPDATE' AND NEW.email_key IS NOT DISTINCT FROM OLD.email_key THEN
+    RETURN NEW;
   END IF;
-  IF former IS NULL OR (TG_OP = 'UPDATE' AND NEW.email_key IS NOT DISTINCT FROM OLD.email_key) THEN
+  IF former IS NULL THEN
     RETURN NEW;
   END IF;
   PERFORM pg_advisory_xact_lock(hashtextextended(former, 17));
