@@ -9,8 +9,8 @@ patient_service.backfill makes them), and lets no two rows have one address wher
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 FUNCTION = """
 CREATE FUNCTION keep_patient_keys() RETURNS trigger LANGUAGE plpgsql AS $$
