@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chassis.auth import Principal, TokenVerifier, UnknownKey
 from chassis.errors import Forbidden, MethodNotAllowed, NotFound, TooManyRequests, Unauthenticated
+from chassis.proxies import bucket
 
 from api_gateway import metrics
 from api_gateway.cors import Cors, is_preflight
@@ -14,7 +15,6 @@ from api_gateway.problems import Refused
 from api_gateway.quota import Decision
 from api_gateway.routes import FORMS, METHODS, ROUTES, Route, RouteTable
 from api_gateway.settings import Settings
-from api_gateway.trust import bucket
 
 if TYPE_CHECKING:
     from api_gateway.exchange import Exchange
@@ -60,6 +60,8 @@ class Admission:
         self._routes = routes
         self._permissions = permissions
         self._quotas = {route.name: settings.quota(route.name, route.quota) for route in ROUTES}
+        own = settings.rate_limits
+        self._names = {route.name: route.name if route.name in own else route.limited_as for route in ROUTES}
         self._default = settings.rate_limits["default"]
         self._logins = settings.rate_limits["auth"]
         self._waiting: set[asyncio.Task[None]] = set()
@@ -163,7 +165,7 @@ class Admission:
         self._limit(exchange, account, _forward if allowed else _forbidden)
 
     def _account(self, route: Route, client: str) -> Account:
-        return self._limiter.account(route.name, self._quotas[route.name], client)
+        return self._limiter.account(self._names[route.name], self._quotas[route.name], client)
 
     def _limit_address(self, exchange: "Exchange", then: Then) -> None:
         account = self._limiter.account(_UNVERIFIED, self._default, bucket(exchange.address))

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from api_gateway import metrics
 from api_gateway.connection import ANSWER, BODY, HEAD, HIGH_WATER, LINGER, PAGE, Connection
 from api_gateway.exchange import Exchange
-from api_gateway.fields import Fields
+from api_gateway.fields import Fields, text_of
 from api_gateway.grammar import Head
 from api_gateway.headers import CONTINUE, page_head, page_lines
 from api_gateway.heads import Heads
@@ -48,7 +48,7 @@ class Downstream(Connection):
 
     def address(self, fields: Fields) -> str:
         """The client's address, as far as proxies are believed."""
-        return self.gateway.trust.client(self.peer, fields.forwarded_for)
+        return self.gateway.trust.client(self.peer, text_of(fields.forwarded_for))
 
     # in
 
@@ -233,8 +233,10 @@ class Downstream(Connection):
         if self._page is None:
             self._page = OwnPage(self, *self._hosting)
             self._page.connection_made(self.transport)
-        trusted = self.gateway.trust.trusts(self.peer)
-        self._page.ask(page_head(exchange, self.closing, len(body), trusted) + body, page_lines(self.gateway, exchange))
+        trust = self.gateway.trust
+        chain = ", ".join(trust.chain(self.peer, text_of(exchange.fields.forwarded_for)))
+        head = page_head(exchange, self.closing, len(body), self.peer in trust, chain)
+        self._page.ask(head + body, page_lines(self.gateway, exchange))
 
     def page_over(self) -> None:
         """It has answered."""

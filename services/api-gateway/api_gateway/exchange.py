@@ -94,7 +94,7 @@ class Exchange:
     def forward(self) -> None:
         """Send the request to its service."""
         assert self.route is not None
-        pool = self._gateway.pools[self.route.upstream]
+        pool = self._gateway.pools[self.route.pool]
         try:
             self._ticket = pool.admit()
         except Rejected as error:

@@ -85,6 +85,11 @@ def parse_fields(block: bytes, minor: int) -> Fields:
     return fields
 
 
+def text_of(value: bytes | None) -> str | None:
+    """A field's value as text."""
+    return None if value is None else value.decode("latin-1")
+
+
 def _check_framing(fields: Fields, minor: int) -> None:
     if fields.chunked and (fields.length is not None or minor == 0):
         raise Refused(400, "the length of the body is ambiguous")

@@ -11,6 +11,7 @@ from chassis.auth import TokenVerifier
 from chassis.breaker import State
 from chassis.correlation import Ids
 from chassis.edge import Draining
+from chassis.proxies import Networks
 
 from api_gateway.accesslog import AccessLog
 from api_gateway.admission import Admission
@@ -18,15 +19,14 @@ from api_gateway.bounds import Bounds
 from api_gateway.connection import Connection
 from api_gateway.cors import Cors
 from api_gateway.exchange import Exchange
-from api_gateway.fields import Fields
+from api_gateway.fields import Fields, text_of
 from api_gateway.headers import Security, forwarded, framing, onward
 from api_gateway.limits import Limiter
 from api_gateway.metrics import CONNECTIONS, COUNTED, stats
 from api_gateway.pool import Pool
 from api_gateway.redis_link import RedisLink
-from api_gateway.routes import Route, RouteTable
+from api_gateway.routes import ROUTES, Route, RouteTable
 from api_gateway.settings import Settings
-from api_gateway.trust import Trust
 
 OWN_PAGE_SECONDS = 10.0
 
@@ -44,18 +44,18 @@ class Gateway:
         self.settings = settings
         self.bounds = Bounds(settings)
         self.routes = RouteTable()
-        self.trust = Trust(settings.trusted_proxies)
+        self.trust = Networks(settings.trusted_proxies)
         self.cors = Cors(settings.cors_allowed_origins)
         self.security = Security(settings.hsts, settings.x_xss_protection)
         self.admission = Admission(settings, Limiter(link), tokens, self.cors, self.routes, permissions)
         self.pools = {
-            name: Pool(
-                name,
-                url,
+            route.pool: Pool(
+                route.pool,
+                settings.upstream_urls[route.upstream],
                 concurrency=settings.upstream_concurrency,
                 connect_seconds=settings.upstream_connect_seconds,
             )
-            for name, url in settings.upstream_urls.items()
+            for route in ROUTES
         }
         self.drain = Draining()
         self.date = b""
@@ -128,10 +128,11 @@ class Gateway:
         return b"".join(parts)
 
     def _onward(self, fields: Fields, route: Route, peer: str) -> bytes:
-        trusted = self.trust.trusts(peer)
-        about = forwarded(fields, peer, b"http", trusted)
+        trusted = peer in self.trust
+        chain = self.trust.chain(peer, text_of(fields.forwarded_for))
+        about = forwarded(fields, ", ".join(chain).encode(), b"http", trusted)
         prefix = fields.prefix.rstrip(b"/") if trusted and fields.prefix else b""
-        made = fields.onward[route] = onward(fields, route, self.pools[route.upstream].authority, about, prefix)
+        made = fields.onward[route] = onward(fields, route, self.pools[route.pool].authority, about, prefix)
         return made
 
     def record(self, exchange: Exchange, upstream: str) -> float:

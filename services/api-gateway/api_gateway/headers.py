@@ -28,9 +28,12 @@ class Security:
         ) % (hsts.encode(), xss_protection.encode())
 
 
-def forwarded(fields: Fields, peer: str, scheme: bytes, trusted: bool) -> bytes:
-    """The lines about the client, for a service: X-Forwarded-For, -Proto and -Host, and what a trusted proxy adds."""
-    chain = b"%b, %b" % (fields.forwarded_for, peer.encode()) if trusted and fields.forwarded_for else peer.encode()
+def forwarded(fields: Fields, chain: bytes, scheme: bytes, trusted: bool) -> bytes:
+    """The lines about the client, for a service: X-Forwarded-For, -Proto and -Host, and what a trusted proxy adds.
+
+    `chain`: the client and the trusted proxies behind it. A service that believes more networks than we do could take
+    an address further left, which nobody but the client has said, for the client's.
+    """
     proto = fields.proto if trusted and fields.proto in {b"http", b"https"} else scheme
     lines = [fields.passed, b"X-Forwarded-For: ", chain, b"\r\nX-Forwarded-Proto: ", proto, b"\r\n"]
     if fields.host is not None:
@@ -64,13 +67,14 @@ def framing(method: bytes, fields: Fields) -> bytes:
     return b""
 
 
-def page_head(exchange: "Exchange", closing: bool, length: int, trusted: bool) -> bytes:
+def page_head(exchange: "Exchange", closing: bool, length: int, trusted: bool, chain: str) -> bytes:
     """A request for a page of our own, written anew for uvicorn: two parsers cannot read it differently.
 
-    `length`: of its body; `trusted`: whether the peer may say that the client speaks TLS.
+    `length`: of its body; `trusted`: whether the peer may say that the client speaks TLS; `chain`: as in `forwarded`.
     """
     head, fields = exchange.head, exchange.fields
     lines = b"Content-Length: %d\r\n" % length if length else b""
+    lines += b"X-Forwarded-For: %b\r\n" % chain.encode()
     if trusted and fields.proto == b"https":
         lines += b"X-Forwarded-Proto: https\r\n"
     target = head.path if head.query is None else b"%b?%b" % (head.path, head.query)

@@ -13,7 +13,8 @@ by 1/rate; it may run `burst / rate` ahead of now. Redis holds the number for al
 import time
 from collections.abc import Callable
 
-from api_gateway.generations import Generations
+from chassis.generations import Generations
+
 from api_gateway.quota import Decision, Quota
 from api_gateway.redis_link import RedisLink, Verdict
 

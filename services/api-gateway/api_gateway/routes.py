@@ -26,7 +26,11 @@ def _writes(permission: str) -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """`prefix` is the part of the path that the service does not see; `timeout` (s) runs until its answer begins."""
+    """`prefix` is the part of the path that the service does not see; `timeout` (s) runs until its answer begins.
+
+    Routes of one `group` share the breaker, the bulkhead and the connections of their upstream; the others of that
+    upstream do not feel what befalls them. `quota_of`: the route whose allowance is spent, where it is not its own.
+    """
 
     name: str
     path: str
@@ -37,6 +41,18 @@ class Route:
     quota: str = "default"
     timeout: float = 10.0
     exact: bool = False
+    group: str = ""
+    quota_of: str = ""
+
+    @property
+    def pool(self) -> str:
+        """The name of its breaker and its connections."""
+        return f"{self.upstream}-{self.group}" if self.group else self.upstream
+
+    @property
+    def limited_as(self) -> str:
+        """The name under which its requests are counted for the limit."""
+        return self.quota_of or self.name
 
 
 ROUTES = (
@@ -57,6 +73,9 @@ ROUTES = (
     Route("analytics", "/api/analytics", "analytics-service", "/api", scopes=_reads("analytics:read")),
     Route("billing", "/api/billing", "billing-service", "/api", scopes=_reads("billing:read")),
     Route("auth", "/auth", "auth-service", auth=False, quota="auth"),
+    # These two hash passwords, and a flood of them is a queue: what checks tokens does not stand in it.
+    Route("login", "/auth/login", "auth-service", auth=False, quota="auth", group="hashing", quota_of="auth"),
+    Route("register", "/auth/register", "auth-service", auth=False, quota="auth", group="hashing", quota_of="auth"),
     Route("jwks", "/.well-known/jwks.json", "auth-service", auth=False, exact=True),
 )
 

@@ -50,6 +50,35 @@ async def test_a_service_that_does_not_answer_is_504_in_time(service: Service) -
         assert reply.one("content-type") == "application/problem+json"
 
 
+@pytest.mark.contract("Z04", "E10")
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/register"])
+async def test_hashing_in_trouble_leaves_tokens_and_keys_alone(service: Service, path: str) -> None:
+    async def slow(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        await (never if seen.target == path else plain())(seen, writer)
+
+    service.answer = slow
+    limits = {"RATE_LIMITS": "auth=1000/1000,jwks=1000/1000", "UPSTREAM_CONCURRENCY": "4"}
+    async with running(service, UPSTREAM_TIMEOUT_SECONDS="0.2", **limits) as edge:
+        stuck = [(await edge.ask("POST", path)).status for _ in range(12)]
+        assert stuck.count(504) >= 5
+        assert stuck[-1] == 503  # its breaker is open
+        waiting = [asyncio.create_task(edge.ask("POST", path)) for _ in range(8)]
+        for each in ("/auth/me", "/auth/validate", "/.well-known/jwks.json") * 5:
+            assert (await edge.ask("GET", each)).status == 200
+        await asyncio.gather(*waiting)
+
+
+@pytest.mark.contract("Z04")
+@pytest.mark.parametrize("status", ["503 Service Unavailable", "429 Too Many Requests"])
+async def test_a_deliberate_refusal_opens_no_breaker(edge: Edge, service: Service, status: str) -> None:
+    service.answer = plain(b"{}", status, "Retry-After: 2")
+    for _ in range(30):
+        reply = await edge.ask("POST", "/auth/login")
+        assert (reply.status, reply.one("retry-after")) == (int(status[:3]), "2")
+    service.answer = plain()
+    assert (await edge.ask("POST", "/auth/login")).status == 200
+
+
 @pytest.mark.contract("E10")
 async def test_the_bulkhead_turns_away_at_once(service: Service) -> None:
     service.answer = never

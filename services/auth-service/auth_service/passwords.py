@@ -1,23 +1,27 @@
-"""Password hashes: bcrypt in a bounded pool of threads, at the same cost whether or not the user exists."""
+"""Password hashes: bcrypt on a few threads, at the same cost whether or not the user exists."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 import bcrypt
 from chassis.actuator import Health
-from chassis.errors import Unavailable
 
+from auth_service.fairqueue import FairQueue
 from auth_service.settings import Settings
+from auth_service.throttle import Caller, Throttle
 
-QUEUE = 64
+_WEIGHT = 0.2
+"""Of the latest hash in the moving average of what one costs."""
 
 Answer = TypeVar("Answer")
 
 
 class Passwords:
-    """A part: hashes and checks. A login costs a quarter of a second of a processor, so only so many may wait."""
+    """A part: hashes and checks. Requests do so within `turn`, because a hash costs a quarter of a second."""
 
     name = "passwords"
     role = None
@@ -26,9 +30,11 @@ class Passwords:
     def __init__(self, settings: Settings) -> None:
         self._cost = settings.bcrypt_cost
         self._threads = settings.hashing_threads
-        self._waiting = 0
+        self._seconds = 0.0
         self._pool: ThreadPoolExecutor | None = None
         self._nobody = b""
+        self.throttle = Throttle()
+        self._queue = FairQueue(self._threads, lambda: self._seconds, self.throttle)
 
     async def start(self) -> None:
         """Makes the hash that unknown users are checked against."""
@@ -41,8 +47,12 @@ class Passwords:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def health(self) -> Health:
-        """Up while there is room in the queue."""
-        return Health(up=self._waiting < QUEUE, details={"waiting": self._waiting})
+        """Up: the queue refuses what it cannot do in time."""
+        return Health(up=True, details={"waiting": len(self._queue), "seconds": round(self._seconds, 3)})
+
+    def turn(self, caller: Caller) -> AbstractAsyncContextManager[None]:
+        """The right to hash once; raises what `FairQueue.turn` raises."""
+        return self._queue.turn(caller)
 
     async def hash(self, password: str) -> str:
         """A salted hash, `$2b$…`."""
@@ -57,10 +67,10 @@ class Passwords:
         return matched and fits and hashed is not None
 
     async def _run(self, work: Callable[[], Answer]) -> Answer:
-        if self._waiting >= QUEUE:
-            raise Unavailable("password hashing", retry_after=1)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self._waiting -= 1
+        def timed() -> tuple[Answer, float]:
+            began = time.perf_counter()
+            return work(), time.perf_counter() - began
+
+        answer, took = await asyncio.get_running_loop().run_in_executor(self._pool, timed)
+        self._seconds += (took - self._seconds) * (_WEIGHT if self._seconds else 1.0)
+        return answer

@@ -14,11 +14,16 @@ from auth_service.schemas import UserRead
 _BY_EMAIL = Statement(sa.select(users).where(users.c.email_key == sa.bindparam("email_key")))
 
 
+def key_of(email: str) -> str:
+    """What an address is looked up by: the same for all its spellings."""
+    return sort_key(email.strip())
+
+
 async def user_of(reads: Reader, email: str) -> Any | None:
     """The user with that address, whatever its case, or None."""
     if "\0" in email:  # PostgreSQL refuses the question, and nobody has such an address
         return None
-    return await reads.fetch_one(_BY_EMAIL, email_key=sort_key(email.strip()))
+    return await reads.fetch_one(_BY_EMAIL, email_key=key_of(email))
 
 
 async def me(reads: Reader, email: str) -> UserRead:

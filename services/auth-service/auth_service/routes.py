@@ -7,14 +7,21 @@ from chassis.db import Reads
 from chassis.errors import Forbidden
 from chassis.http import JsonResponse
 from chassis.openapi import CONFLICT, Responses
+from chassis.proxies import client_of
 from fastapi import APIRouter, Depends, Request, Response
 
 from auth_service import queries, service
 from auth_service.schemas import Credentials, KeysRead, TokenRead, UserCreate, UserRead, ValidityRead
+from auth_service.throttle import Caller
 
 router = APIRouter(tags=["auth"])
 
 MAYBE: dict[str, Any] = {"security": [{}, {"bearer": []}]}
+LOGIN: Responses = {
+    401: {"description": "not this email and password"},
+    429: {"description": "too many logins of this account have failed; Retry-After says how long it pauses"},
+    503: {"description": "too many logins at once; Retry-After says when to try again"},
+}
 FORBIDDEN: Responses = {403: {"description": "it takes an ADMIN's token: for that role, or for every registration"}}
 
 
@@ -28,11 +35,15 @@ async def _may_register(request: Request, new: UserCreate) -> UserCreate:
     return new
 
 
-@router.post("/auth/login", operation_id="login", responses={401: {"description": "not this email and password"}})
+def _caller(request: Request, email: str) -> Caller:
+    return Caller.of(queries.key_of(email), client_of(request))
+
+
+@router.post("/auth/login", operation_id="login", responses=LOGIN)
 async def login(request: Request, credentials: Credentials, reads: Reads) -> TokenRead:
     """A token for ten hours."""
     state = request.app.state
-    return await service.log_in(reads, state.passwords, state.issuer, credentials)
+    return await service.log_in(reads, state.passwords, state.issuer, credentials, _caller(request, credentials.email))
 
 
 @router.post(
@@ -40,9 +51,14 @@ async def login(request: Request, credentials: Credentials, reads: Reads) -> Tok
 )
 async def register(request: Request, new: Annotated[UserCreate, Depends(_may_register)], reads: Reads) -> UserRead:
     """A new user."""
-    hashed = await request.app.state.passwords.hash(new.password)
+    passwords = request.app.state.passwords
+    caller = _caller(request, str(new.email))
+    async with passwords.turn(caller):
+        hashed = await passwords.hash(new.password)
     async with reads.transaction(tolerant=True) as tx:
-        return await service.register(tx, new, hashed)
+        user = await service.register(tx, new, hashed)
+    passwords.throttle.registered(caller)
+    return user
 
 
 @router.get("/auth/me", operation_id="me")

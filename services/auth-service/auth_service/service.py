@@ -21,6 +21,7 @@ from auth_service import queries
 from auth_service.models import UNIQUE_EMAIL, users
 from auth_service.passwords import Passwords
 from auth_service.schemas import Credentials, TokenRead, UserCreate, UserRead
+from auth_service.throttle import Caller
 
 log = logs.logger(__name__)
 
@@ -28,14 +29,19 @@ _NOBODY = UUID(int=0)
 _INSERT = Statement(sa.insert(users), conflicts={UNIQUE_EMAIL: "email", "uq_users_email": "email"})
 
 
-async def log_in(database: Database, passwords: Passwords, issuer: TokenIssuer, who: Credentials) -> TokenRead:
+async def log_in(
+    database: Database, passwords: Passwords, issuer: TokenIssuer, who: Credentials, caller: Caller
+) -> TokenRead:
     """A token for good credentials. No connection is held while the hash is computed.
 
     Raises:
         Unauthenticated: the address is unknown or the password wrong; nobody can tell which, by words or by time.
+        Busy, TooManyRequests: as `FairQueue.turn`, alike for addresses that are unknown.
     """
-    user = await queries.user_of(database, who.email)
-    good = await passwords.matches(who.password, user["password"] if user is not None else None)
+    async with passwords.turn(caller):
+        user = await queries.user_of(database, who.email)
+        good = await passwords.matches(who.password, user["password"] if user is not None else None)
+        passwords.throttle.tell(caller, good=good)
     async with database.transaction() as tx:
         await _audit(tx, "auth.login.succeeded" if good else "auth.login.failed", user)
     if not good or user is None:

@@ -84,16 +84,15 @@ def create_app(
     actuator = Actuator(settings, running, draining)
     operations = ops.Ops(settings, running, actuator)
     app = _framework(settings, _lifespan(settings, running, actuator, operations.ring))
-    named = {"settings": settings, "draining": draining, "parts": parts, "ops": operations}
+    proxies = Networks(settings.trusted_proxies)
+    named = {"settings": settings, "draining": draining, "parts": parts, "ops": operations, "proxies": proxies}
     named |= {"http_protocol": LimitedProtocol, "permissions": permissions or {}, **(state or {})}
     app.state = _State()
     for name, value in named.items():
         setattr(app.state, name, value)
     mine = [route for router in routers for route in router.routes] if "api" in settings.service_roles else []
     _route(app, mine, [*actuator.router().routes, *operations.router().routes], settings)
-    around = partial(
-        edge.Edge, trusted=Networks(settings.trusted_proxies), draining=draining, observe=_observe, forms=forms
-    )
+    around = partial(edge.Edge, trusted=proxies, draining=draining, observe=_observe, forms=forms)
     app.add_middleware(around)
     strict = partial(_strict, pages=forms is not None)
     app.go_straight(direct.Direct(_for_programs(app.router.routes, forms), strict), around(app))

@@ -40,11 +40,15 @@ class Caller:
         self._address = (host.strip("[]"), int(port)) if host and port.isdigit() else (self._authority, 80)
         self._bearer = [f"Authorization: Bearer {token}"] if token else []
 
-    async def ask(self, method: str, path: str, body: Any = None, within: float = 1.5) -> tuple[int, dict[str, Any]]:
-        """The status and the JSON of the answer. Raises Silent after `within` seconds."""
+    async def ask(
+        self, method: str, path: str, body: Any = None, within: float = 1.5, chain: str = ""
+    ) -> tuple[int, dict[str, Any]]:
+        """The status and the JSON of the answer; `chain`: X-Forwarded-For. Raises Silent after `within` seconds."""
         sent = b"" if body is None else orjson.dumps(body)
         lines = [f"{method} {quote(path)} HTTP/1.1", f"Host: {self._authority}", *self._bearer]
         lines += [f"{name}: {value}" for name, value in correlation.outgoing_headers().items()]
+        if chain:
+            lines.append(f"X-Forwarded-For: {chain}")
         if sent:
             lines += ["Content-Type: application/json", f"Content-Length: {len(sent)}"]
         head = "\r\n".join([*lines, "\r\n"]).encode()

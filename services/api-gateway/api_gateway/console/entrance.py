@@ -28,10 +28,13 @@ async def login(request: Request, platform: Platform) -> Response:
     """In, for an ADMIN; what is wrong is not said in more detail than auth-service says it."""
     fields = await form(request, request.cookies.get(VISITOR))
     credentials = {name: fields.get(name, "") for name in ("email", "password")}
+    chain = request.headers.get("x-forwarded-for", "")  # which the data plane has written
     try:
-        status, answer = await platform.caller(AUTH).ask("POST", "/auth/login", credentials, LOGIN_SECONDS)
+        status, answer = await platform.caller(AUTH).ask("POST", "/auth/login", credentials, LOGIN_SECONDS, chain)
     except Silent:
         return _login(request, fields, 503, "The auth service does not answer. Try again in a moment.")
+    if status in (429, 503):
+        return _login(request, fields, status, "Too many logins have been tried. Try again in a moment.")
     if status != 200:
         return _login(request, fields, 401, "The email or the password is wrong.")
     if not await may_look(request, answer["token"]):
