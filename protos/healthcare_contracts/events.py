@@ -18,6 +18,9 @@ Version = Annotated[int | None, Field(ge=1, description="client-visible edits so
 LocalDateTime = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time-local"})]
 
 
+Email = Annotated[str, Field(description="empty where the patient has none")]
+
+
 class Data(BaseModel):
     """The base: camelCase on the wire, unknown fields ignored."""
 
@@ -39,7 +42,7 @@ class PatientData(Data):
 
     patient_id: UUID
     name: str
-    email: str
+    email: Email
     phone: str | None = None
     address: str | None = None
     attributes: PatientAttributes = Field(default_factory=PatientAttributes)
@@ -75,7 +78,7 @@ class BillingAccountRequestedData(Data):
 
     patient_id: UUID
     name: str
-    email: str
+    email: Email
 
 
 class BillingAccountCreatedData(Data):

@@ -78,7 +78,7 @@ def _there(event: Received) -> dict[str, Any]:
         "patient_id": patient.patient_id,
         "name": patient.name[:255],
         "name_key": sort_key(patient.name),
-        "email": patient.email[:255],
+        "email": patient.email[:255] or None,
         "phone": patient.phone and patient.phone[:64],
         "address": patient.address and patient.address[:255],
         "version": _version(patient.version, event),

@@ -1,11 +1,11 @@
 """What goes over the wire: appointments as clients write them, and with their patient as clients read them."""
 
-import unicodedata
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
+from chassis import inputs
 from chassis.inputs import WholeNumber
 from chassis.openapi import example_page
 from healthcare_contracts.events import AppointmentData
@@ -27,19 +27,12 @@ def _date_time(value: object) -> object:
     return value
 
 
-def _plain(text: str) -> str:
-    for character in text:
-        if character not in "\n\r\t" and unicodedata.category(character) in ("Cc", "Cs"):
-            raise ValueError("must not have control characters")
-    return text
-
-
 # https://spec.openapis.org/registry/format/date-time-local: a client that is told date-time would send an offset
 _DOCUMENTED = WithJsonSchema(
     {"type": "string", "format": "date-time-local", "examples": ["2026-05-20T09:00:00"], "title": "local date-time"}
 )
 LocalDateTime = Annotated[datetime, BeforeValidator(_date_time), AfterValidator(_local), _DOCUMENTED]
-Notes = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000), AfterValidator(_plain)]
+Notes = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000), inputs.Notes]
 
 
 class AppointmentUpdate(BaseModel):
@@ -163,7 +156,7 @@ def appointment_view(row: Any) -> dict[str, Any]:
         else {
             "patientId": row["patient_id"],
             "name": name,
-            "email": row["patient_email"],
+            "email": row["patient_email"] or None,
             "phone": row["patient_phone"],
             "address": row["patient_address"],
             "updatedAt": row["patient_updated_at"],

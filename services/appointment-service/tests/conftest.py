@@ -45,11 +45,18 @@ class Patients:
     async def raw(self, topic: str, patient: uuid.UUID, value: bytes | None) -> None:
         await self._producer.send_and_wait(self._prefix + topic, value, key=str(patient).encode())
 
-    async def tell(self, topic: str, patient: uuid.UUID, version: int | None, name: str = "John Doe") -> bytes | None:
+    async def tell(
+        self,
+        topic: str,
+        patient: uuid.UUID,
+        version: int | None,
+        name: str = "John Doe",
+        email: str = "john@example.com",
+    ) -> bytes | None:
         data = {
             "patientId": str(patient),
             "name": name,
-            "email": "john@example.com",
+            "email": email,
             "phone": "+1-555-0102",
             "address": "123 Main St",
             "attributes": {"gender": "M", "dob": "1990-01-01"},

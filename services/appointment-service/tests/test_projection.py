@@ -29,6 +29,26 @@ async def test_a_patient_shows_beside_its_appointments_and_follows_its_updates(c
     await eventually(lambda: shows("Jane Doe"))
 
 
+@pytest.mark.contract("P17", "Q09", "D05")
+async def test_a_patient_without_an_email_shows_none(client, body, patients, database_url) -> None:
+    """The event says "" (older readers need a text), and so does a row that the release before wrote."""
+    patient = uuid.uuid4()
+    path = (await client.post("/appointments", json=body(patient))).headers["Location"]
+    await patients.tell("patient.created", patient, 1, email="")
+
+    async def shown() -> dict | None:
+        return (await client.get(path)).json()["patient"]
+
+    assert (await eventually(shown))["email"] is None
+    assert [row["email"] for row in await _rows(database_url, patient)] == [None]
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE cached_patient SET email = '' WHERE patient_id = $1", patient)
+    await connection.close()
+    await patients.tell("patient.created", uuid.uuid4(), 1)  # renews the cache
+    page = (await client.get("/appointments?size=100&sort=createdAt,desc")).json()
+    assert [each["patient"]["email"] for each in page["content"] if each["patientId"] == str(patient)] == [None]
+
+
 @pytest.mark.contract("D03", "Q14", "Q15")
 async def test_late_and_repeated_events_change_nothing(client, body, patients, database_url) -> None:
     patient = uuid.uuid4()

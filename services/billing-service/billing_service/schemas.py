@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from chassis import http
-from chassis.inputs import Plain
+from chassis.inputs import AllSeen, OneLine, Plain
 from healthcare_contracts.billing_service_pb2 import CreateAccountRequest
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
@@ -16,15 +16,19 @@ class _Wire(BaseModel):
 
 
 class AccountCreate(_Wire):
-    """Who an account is asked for. Name and address are checked and forgotten: billing keeps no personal data."""
+    """Who an account is asked for. Name and address are checked and forgotten: billing keeps no personal data.
+
+    The email is empty where the patient has none.
+    """
 
     patient_id: UUID
     email: Annotated[
         str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^@\s]+@[^@\s]+$"),
+        StringConstraints(strip_whitespace=True, max_length=255, pattern=r"^([^@\s]+@[^@\s]+)?$"),
         Plain,
+        AllSeen,
     ]
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Plain]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), OneLine]
 
     @classmethod
     def read(cls, request: CreateAccountRequest) -> Self:

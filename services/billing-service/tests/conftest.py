@@ -64,9 +64,9 @@ class Billing:
         finally:
             await producer.stop()
 
-    async def request(self, patient: uuid.UUID) -> None:
+    async def request(self, patient: uuid.UUID, email: str = "jane@example.com") -> None:
         """Ask for an account by event."""
-        data = {"patientId": str(patient), "name": "Jane", "email": "jane@example.com"}
+        data = {"patientId": str(patient), "name": "Jane", "email": email}
         await self.send("billing-account", "billing.account.requested", data)
 
     async def delete(self, patient: uuid.UUID) -> None:

@@ -38,7 +38,8 @@ async def test_calls_at_once_make_one_account(billing: Any) -> None:
     [
         ({"patientId": ""}, "patientId must be a UUID"),
         ({"patientId": "42"}, "patientId must be a UUID"),
-        ({"email": ""}, "email must not be blank"),
+        ({"email": "j\u200bane@example.com"}, "email must not have invisible characters"),
+        ({"name": "\u3164"}, "name must not be blank"),
         ({"email": "jane.example.com"}, "email is not valid"),
         ({"email": "j" * 250 + "@example.com"}, "email must have at most 255 characters"),
         ({"name": "  "}, "name must not be blank"),
@@ -114,6 +115,14 @@ async def test_an_account_asked_for_by_event_is_made_once_and_announced(billing:
 async def at_least(count: int, found: Any) -> Any:
     events = await found
     return events if len(events) >= count else None
+
+
+@pytest.mark.contract("P17", "B07")
+async def test_a_patient_without_an_email_gets_an_account(billing: Any) -> None:
+    called, asked_for = uuid.uuid4(), uuid.uuid4()
+    assert (await billing.create(called, email="")).status == "CREATED"
+    await billing.request(asked_for, email="")
+    await billing.has(asked_for, "ACTIVE")
 
 
 @pytest.mark.contract("B07")

@@ -4,7 +4,8 @@ import unicodedata
 from typing import Any
 
 import pytest
-from chassis.inputs import Email, plain
+from chassis.characters import DEFAULT_IGNORABLE, INVISIBLE
+from chassis.inputs import Email, blank, lines, notes, one_line, plain
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import EmailStr, TypeAdapter, ValidationError
@@ -54,3 +55,43 @@ def test_control_and_half_characters_are_those_of_unicode() -> None:
         except ValueError:
             allowed = False
         assert allowed == (unicodedata.category(character) not in ("Cc", "Cs")), hex(number)
+
+
+@pytest.mark.contract("D20")
+def test_what_nobody_sees_is_blank_in_every_kind_of_text_and_refused_in_an_address() -> None:
+    for number in INVISIBLE:
+        character = chr(number)
+        assert blank(character)
+        for check in (one_line, lines):
+            with pytest.raises(ValueError, match="must not be blank"):
+                check(f"{character} {character}")
+        assert notes(f"{character}\n{character}") == ""
+        assert one_line(f"a{character}") == f"a{character}"  # a joiner belongs to some names
+        for address in ("a*b@example.com", "*a@example.com", "a@exam*ple.com", "a@example.com*"):
+            assert isinstance(verdict(OURS, address.replace("*", character)), list), hex(number)
+
+
+def test_every_character_that_formats_text_is_invisible() -> None:
+    """All of Unicode's category Cf but those that show a sign, such as Arabic's number signs."""
+    shown = {number for number in range(0x110000) if unicodedata.category(chr(number)) == "Cf"} - INVISIBLE
+    signs = ("ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN")
+    assert all(unicodedata.name(chr(number)).startswith(signs) for number in shown)
+    assert not any(unicodedata.category(chr(number)).startswith("P") for number in DEFAULT_IGNORABLE)
+
+
+@pytest.mark.contract("D20")
+@pytest.mark.parametrize(
+    ("check", "taken", "refused"),
+    [
+        (one_line, "", "\n\t\r\v\x85\0"),
+        (lines, "\n", "\t\r\v\x85\0"),
+        (notes, "\n\t\r", "\v\x85\0"),
+    ],
+)
+def test_which_control_characters_are_taken(check: Any, taken: str, refused: str) -> None:
+    for character in taken:
+        assert check(f"a{character}b") == f"a{character}b"
+    for character in refused:
+        with pytest.raises(ValueError, match="control characters"):
+            check(f"a{character}b")
+    assert lines("a\r\nb") == "a\nb"

@@ -1,5 +1,7 @@
 """patient-service put together."""
 
+from functools import partial
+
 from chassis import app
 from chassis.auth import TokenVerifier
 from chassis.backfill import Backfill
@@ -35,7 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings,
         routers=[routes.router],
         parts=[
-            Migrations(settings, "patient_service", seed),
+            Migrations(settings, "patient_service", partial(seed, today=settings.today())),
             database,
             Backfill(database, "keys", fill_keys),
             cache,
@@ -48,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         state={
             "database": database,
             "cache": cache,
-            "registrations": Registrations(database, provisioning.begin),
+            "registrations": Registrations(database, provisioning.begin, settings.today),
             "tokens": TokenVerifier(settings),
         },
     )

@@ -6,7 +6,7 @@ the commit.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -80,13 +80,13 @@ class Registration:
     message: dict[str, Any]
 
 
-def registration(new: PatientCreate, id: UUID | None = None) -> Registration:
+def registration(new: PatientCreate, today: date, id: UUID | None = None) -> Registration:
     """What a client sent, ready to be stored; the event carries the ids of the request in hand."""
     now = datetime.now(UTC)
     row = {
         "id": id or new_id(),
         **columns(new, now),
-        "registered_date": now.date(),
+        "registered_date": today,
         "billing_status": PENDING,
         "billing_requested_at": None,
         "version": 1,
@@ -110,9 +110,12 @@ async def register_patients(reader: Reader, batch: Sequence[Registration]) -> li
 class Registrations:
     """The way in for requests: those that wait at the same time are stored together."""
 
-    def __init__(self, database: Database, provision: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, database: Database, provision: Callable[[dict[str, Any]], None], today: Callable[[], date]
+    ) -> None:
         self._database = database
         self._provision = provision
+        self._today = today
         self._batches: Batches[Registration, dict[str, Any]] = Batches(self._store)
 
     async def register_patient(self, new: PatientCreate) -> dict[str, Any]:
@@ -122,7 +125,7 @@ class Registrations:
             Conflict: the email is taken.
             Unavailable: the database did not acknowledge it.
         """
-        row = await self._batches.submit(registration(new))
+        row = await self._batches.submit(registration(new, self._today()))
         self._provision(row)
         return row
 

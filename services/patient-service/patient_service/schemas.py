@@ -1,12 +1,13 @@
 """What goes over the wire: patients as clients write and read them."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from chassis.inputs import Email, Plain, WholeNumber
+from chassis.dates import latest_date
+from chassis.inputs import Email, Lines, OneLine, WholeNumber
 from chassis.openapi import example_page
 from healthcare_contracts.events import PatientAttributes, PatientData
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -24,17 +25,17 @@ def _iso(value: object) -> object:
 
 
 def _birth(day: date) -> date:
-    if day > datetime.now(UTC).date():
+    if day > latest_date():
         raise ValueError("must not be in the future")
     if day < EARLIEST_BIRTH:
         raise ValueError(f"must not be before {EARLIEST_BIRTH.year}")
     return day
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), Plain]
-Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Plain]
-Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), Plain]
-Gender = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16), Plain]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), OneLine]
+Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Lines]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), OneLine]
+Gender = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16), OneLine]
 BirthDate = Annotated[date, BeforeValidator(_iso), AfterValidator(_birth)]
 
 
@@ -53,7 +54,7 @@ class PatientCreate(BaseModel):
     )
 
     name: Name
-    email: Email
+    email: Email | None = None
     address: Address
     date_of_birth: BirthDate
     phone: Phone | None = None
@@ -89,7 +90,7 @@ class PatientRead(BaseModel):
 
     id: UUID
     name: str
-    email: str
+    email: str | None
     phone: str | None
     gender: str | None
     address: str
@@ -122,7 +123,7 @@ def patient_json(row: Any) -> bytes:
         {
             "id": row["id"],
             "name": row["name"],
-            "email": row["email"],
+            "email": row["email"] or None,
             "phone": row["phone"],
             "gender": row["gender"],
             "address": row["address"],
@@ -138,7 +139,7 @@ def patient_json(row: Any) -> bytes:
 
 
 def patient_event(row: Any) -> dict[str, Any]:
-    """A row of the patient table as the data of its events."""
+    """A row of the patient table as the data of its events. Who has no email has the text "" there."""
     data = PatientData(
         patient_id=row["id"],
         name=row["name"],

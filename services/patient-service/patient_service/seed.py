@@ -19,11 +19,11 @@ _PEOPLE = (
 )
 
 
-async def seed(tx: Transaction) -> None:
+async def seed(tx: Transaction, today: date) -> None:
     """Registers them, and asks for their billing accounts by event: the process is only starting."""
     people = []
     for number, (name, email, address, born, phone, gender) in enumerate(_PEOPLE):
         person = PatientCreate(name=name, email=email, address=address, date_of_birth=born, phone=phone, gender=gender)
-        people.append(registration.registration(person, UUID(int=_FIRST.int + number)))
+        people.append(registration.registration(person, today, UUID(int=_FIRST.int + number)))
     answers = await registration.register_patients(tx, people)
     await accounts.request_accounts(tx, [each for each in answers if not isinstance(each, Exception)])

@@ -2,13 +2,14 @@
 
 from typing import ClassVar
 
+from chassis.dates import ClinicSettings
 from chassis.postgres import DatabaseSettings
 from chassis.settings import CacheSettings, KafkaSettings, ServiceSettings, TokenSettings
 from pydantic import Field
 
 
-class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, CacheSettings, TokenSettings):
-    """patient-service: HTTP, a database, Kafka, the cache, tokens, and where billing is."""
+class Settings(ServiceSettings, DatabaseSettings, KafkaSettings, CacheSettings, TokenSettings, ClinicSettings):
+    """patient-service: HTTP, a database, Kafka, the cache, tokens, what day it is, and where billing is."""
 
     service_name: ClassVar[str] = "patient-service"
 

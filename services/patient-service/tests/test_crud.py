@@ -110,7 +110,9 @@ async def test_an_email_is_taken_once_whatever_its_case(client, new) -> None:
         ("email", "a" * 250 + "@example.com"),
         ("address", ""),
         ("address", "x" * 256),
-        ("address", "a\nb"),
+        ("address", "a\tb"),
+        ("address", "a\rb"),
+        ("email", ""),
         ("dateOfBirth", "1849-12-31"),
         ("dateOfBirth", "2999-01-01"),
         ("dateOfBirth", "yesterday"),
@@ -120,6 +122,8 @@ async def test_an_email_is_taken_once_whatever_its_case(client, new) -> None:
         ("dateOfBirth", 631_152_000),
         ("phone", "1" * 65),
         ("gender", "x" * 17),
+        *[(field, "\u2800\u3164 \ufe0f") for field in ("name", "address", "phone", "gender")],
+        ("email", "john\u3164doe@example.com"),
     ],
 )
 async def test_bad_input_is_400_and_names_the_field(client, new, field, value) -> None:

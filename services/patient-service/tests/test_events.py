@@ -11,7 +11,7 @@ import asyncpg
 import grpc
 import httpx2 as httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from chassis.testing import eventually, free_port, serve, token
 from healthcare_contracts.billing_service_pb2 import CreateAccountResponse
 from healthcare_contracts.billing_service_pb2_grpc import BillingServiceServicer, add_BillingServiceServicer_to_server
@@ -24,25 +24,8 @@ from redis.asyncio import Redis
 ADMIN = {"Authorization": f"Bearer {token('ADMIN')}"}
 
 
-async def records(environ: dict[str, str], topic: str, key: str) -> list[Any]:
-    """All records of a key; partitions are read in full."""
-    reader = AIOKafkaConsumer(bootstrap_servers=environ["KAFKA_BOOTSTRAP_SERVERS"])
-    await reader.start()
-    try:
-        name = environ["KAFKA_TOPIC_PREFIX"] + topic
-        partitions = [TopicPartition(name, number) for number in range(3)]
-        reader.assign(partitions)
-        ends = await reader.end_offsets(partitions)
-        for partition in partitions:
-            reader.seek(partition, 0)
-        found = [await reader.getone() for _ in range(sum(ends.values()))]
-        return [record for record in found if record.key == key.encode()]
-    finally:
-        await reader.stop()
-
-
 @pytest.mark.contract("P07", "P08", "E02", "E03", "E04", "D01", "D03", "O14")
-async def test_create_and_update_are_published_in_the_documented_form(client, new, environ) -> None:
+async def test_create_and_update_are_published_in_the_documented_form(client, new, environ, records) -> None:
     headers = {"X-Request-ID": "from-the-client-42"}
     body = new(phone="+1-555-0102", gender="M")
     created = (await client.post("/patients", json=body, headers=headers)).json()
@@ -68,7 +51,7 @@ async def test_create_and_update_are_published_in_the_documented_form(client, ne
 
 
 @pytest.mark.contract("D06", "D16")
-async def test_a_deletion_is_published_and_clears_the_compacted_topics(client, new, environ) -> None:
+async def test_a_deletion_is_published_and_clears_the_compacted_topics(client, new, environ, records) -> None:
     created = (await client.post("/patients", json=new())).json()
     assert (await client.delete(f"/patients/{created['id']}")).status_code == 204
 
@@ -190,7 +173,7 @@ async def with_billing(environ: dict[str, str], **more: str) -> AsyncIterator[tu
 
 
 @pytest.mark.contract("P09", "B05")
-async def test_billing_is_called_once_and_a_flaky_one_again(environ, new) -> None:
+async def test_billing_is_called_once_and_a_flaky_one_again(environ, new, records) -> None:
     async with with_billing(environ) as (billing, client):
         for failures in (0, 1):
             billing.failing = failures
@@ -208,7 +191,7 @@ async def test_billing_is_called_once_and_a_flaky_one_again(environ, new) -> Non
 
 
 @pytest.mark.contract("B05", "B07")
-async def test_a_slow_or_absent_billing_neither_delays_nor_fails_the_201(environ, new) -> None:
+async def test_a_slow_or_absent_billing_neither_delays_nor_fails_the_201(environ, new, records) -> None:
     async with with_billing(environ, BILLING_TIMEOUT_SECONDS="0.2") as (billing, client):
         billing.delay = 5
         loop = asyncio.get_running_loop()
@@ -248,7 +231,7 @@ async def test_the_answer_on_the_topic_makes_the_patient_active(client, new, env
 
 
 @pytest.mark.contract("B07")
-async def test_the_sweeper_asks_again_for_what_a_crash_left_pending(environ, new, database_url) -> None:
+async def test_the_sweeper_asks_again_for_what_a_crash_left_pending(environ, new, database_url, records) -> None:
     settings = Settings.from_environ(
         environ | {"BILLING_SERVICE_ADDRESS": "127.0.0.1:1", "BILLING_SWEEP_SECONDS": "0.3"}
     )
@@ -262,7 +245,7 @@ async def test_the_sweeper_asks_again_for_what_a_crash_left_pending(environ, new
 
 
 @pytest.mark.contract("P20", "V04", "V07")
-async def test_demo_patients_are_seeded_once_and_stay_deleted(postgres, environ) -> None:
+async def test_demo_patients_are_seeded_once_and_stay_deleted(postgres, environ, records) -> None:
     name = f"demo_{uuid.uuid4().hex[:8]}"
     postgres.create_database(name, "secret")
     fresh = {
