@@ -10,16 +10,17 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from chassis import direct, edge, http, openapi, ops, runtime
+from chassis import again, direct, edge, http, openapi, ops, runtime
 from chassis.actuator import Actuator, Part
 from chassis.auth import TokenVerifier
-from chassis.errors import PlatformError
+from chassis.errors import LostRace, PlatformError
 from chassis.jwks import Jwks
 from chassis.protocol import LimitedProtocol
 from chassis.proxies import Networks
@@ -109,6 +110,7 @@ def _framework(settings: ServiceSettings, lifespan: Callable[[FastAPI], Any]) ->
         redirect_slashes=False,
         lifespan=lifespan,
         exception_handlers={
+            LostRace: again.on_lost_race,
             PlatformError: http.on_platform_error,
             HTTPException: http.on_http_error,
             RequestValidationError: http.on_invalid,
@@ -119,6 +121,9 @@ def _framework(settings: ServiceSettings, lifespan: Callable[[FastAPI], Any]) ->
 
 def _route(app: FastAPI, mine: Sequence[BaseRoute], everybodys: Sequence[BaseRoute], settings: ServiceSettings) -> None:
     """Flat, and the service's own first: an included router is matched as a whole, again for every request."""
+    for route in mine:
+        if isinstance(route, APIRoute):
+            route.app = again.repeatable(route.app)
     app.router.routes[:0] = mine
     app.router.routes.extend(everybodys)
     if "prometheus" in settings.management_endpoints_web_exposure_include:

@@ -16,6 +16,7 @@ from prometheus_client import Counter
 
 from chassis import logs
 from chassis.actuator import Health
+from chassis.classification import Verdict, classify
 from chassis.db import Database
 from chassis.deadletters import (
     DEAD_LETTERS,
@@ -32,7 +33,8 @@ from chassis.handlers import Handler, Handlers
 from chassis.kafka import ensure_topics
 from chassis.offsets import Receipt
 from chassis.received import TopicContract, headers
-from chassis.retries import Retries, Verdict, classify
+from chassis.recovery import recovery
+from chassis.retries import Bugs, Retries
 from chassis.settings import KafkaSettings
 from chassis.subscription import Member, Tuning
 from chassis.watchdog import Watchdog
@@ -67,7 +69,8 @@ class Consumer:
         self._prefix = settings.kafka_topic_prefix
         self._group = group
         self._handlers = Handlers(group, database, self._tuning.handler_seconds)
-        self._retries = Retries(self._tuning.backoff)
+        self._bugs = Bugs(settings.consumer_repair_seconds, self._handlers.packages)
+        self._retries = Retries(self._tuning.backoff, self._bugs)
         self._dead_letters = DeadLetters(producer, self._prefix, group)
         self._replays = replay_topic_of(group)
         self._watchdog = Watchdog(group, self._bare, self._retries.active, self._tuning)
@@ -94,6 +97,7 @@ class Consumer:
         """Join the group in the background: a service starts, and stays up, without its broker."""
         for topic in self._read:  # from 0 on, or nobody would see the first one as an increase
             DEAD_LETTERS.labels(self._group, topic)
+            RETRIES.labels(self._group, topic, Verdict.BUG)
         self._task = asyncio.create_task(self._run(), name=f"consumer {self._group}")
 
     async def stop(self) -> None:
@@ -108,10 +112,11 @@ class Consumer:
         self._member = self._kafka = None
 
     async def health(self) -> Health:
-        """Up while joined to the group and moving; the details name the assigned partitions."""
-        partitions = self._kafka.assignment() if self._kafka else ()
-        assigned = sorted(f"{self._bare(p.topic)}-{p.partition}" for p in partitions)
-        return Health(up=self._kafka is not None and self.alive(), details={"group": self._group, "assigned": assigned})
+        """Up while joined to the group and moving; the details name the assigned partitions, and those that wait."""
+        assigned = self._named(self._kafka.assignment() if self._kafka else ())
+        waiting = self._named(self._retries.waiting())
+        details = {"group": self._group, "assigned": assigned, "waiting": waiting}
+        return Health(up=self._kafka is not None and self.alive() and not waiting, details=details)
 
     def alive(self) -> bool:
         """Liveness: False once the watchdog has seen a partition stall."""
@@ -125,7 +130,9 @@ class Consumer:
             except Exception:
                 attempt += 1
                 log.warning("cannot join the group yet", group=self._group, exc_info=True)
-                await asyncio.sleep(self._tuning.backoff.delay(attempt))
+                recovery.failed(self)
+                await recovery.sleep(self._tuning.backoff.delay(attempt))
+        recovery.succeeded(self)
         log.info("consuming", group=self._group, topics=sorted(self._handlers.topics))
         await self._watchdog.run(self._kafka)
 
@@ -150,14 +157,16 @@ class Consumer:
         """Dead-letter the message and return, or schedule a retry and raise NackMessage, which seeks back to it."""
         record = cast("ConsumerRecord", message.raw_message)
         partition, verdict = _partition(record), classify(error)
-        if not self._retries.failed(partition, record.offset, verdict):
+        if verdict is Verdict.BUG and self._bugs.new(error):
+            self._tell_bug(record, error)
+        if not self._retries.failed(partition, record.offset, error):
             try:
                 await self._dead_letter(record, error)
             except Exception as unsent:
-                verdict, error = Verdict.INFRASTRUCTURE, unsent
+                verdict, error = Verdict.WORLD, unsent
             else:
                 return
-        delay = self._retries.pause(cast("Receipt", message.consumer).kafka, partition)
+        delay = self._retries.pause(cast("Receipt", message.consumer).kafka, partition, verdict)
         self._tell_retry(record, verdict, error, delay)
         raise NackMessage
 
@@ -169,6 +178,11 @@ class Consumer:
             result = "dead-lettered"
         self._retries.settled(_partition(record))
         MESSAGES.labels(self._group, topic, result).inc()
+
+    def _tell_bug(self, record: ConsumerRecord, error: Exception) -> None:
+        log.error("a bug holds the group up: repair it, or its messages become dead letters", group=self._group,
+                  topic=self._topic(record), place=self._bugs.place(error), seconds=self._bugs.seconds,
+                  exc_info=error)  # fmt: skip
 
     def _tell_retry(self, record: ConsumerRecord, verdict: Verdict, error: Exception, delay: float) -> None:
         topic = self._topic(record)
@@ -189,6 +203,9 @@ class Consumer:
             return topic
         own = {self._prefix + each: each for each in self._handlers.topics}
         return own.get(replayed_from(record), topic)
+
+    def _named(self, partitions: Iterable[TopicPartition]) -> list[str]:
+        return sorted(f"{self._bare(each.topic)}-{each.partition}" for each in partitions)
 
     def _bare(self, topic: str) -> str:
         return topic.removeprefix(self._prefix)

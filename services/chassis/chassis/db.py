@@ -1,38 +1,33 @@
-"""The service's own database: a pool, reads without ceremony, and what a route asks for.
+"""The service's own database: reads without ceremony, transactions, and what a route asks for.
 
-One connection is `chassis.postgres`'s subject, a transaction `chassis.transaction`'s.
+The connections are `chassis.pool`'s subject, one transaction is `chassis.transaction`'s.
 """
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-import asyncpg
+import sqlalchemy as sa
 from fastapi import Depends, Request
-from prometheus_client import Counter, Gauge
 
 from chassis import postgres
 from chassis.actuator import Health
-from chassis.errors import Busy, Unavailable
+from chassis.again import REPEATED
+from chassis.errors import LostRace, Unavailable
+from chassis.pool import Pool
 from chassis.postgres import DatabaseSettings
 from chassis.statement import Statement
-from chassis.tally import Histogram
 from chassis.transaction import Transaction
 from chassis.turns import Turns, Writers
 
-IN_USE = Gauge("db_pool_connections_in_use", "Connections that are lent out", ["database"])
-SIZE = Gauge("db_pool_connections", "Connections that are open", ["database"])
-LIMIT = Gauge("db_pool_connections_max", "Connections that the pool may open", ["database"])
-WAIT = Histogram(
-    "db_pool_wait_seconds", "Time to get a connection", ["database"], buckets=(0.0005, 0.005, 0.05, 0.5, 5)
+_READ_ONLY = sa.func.current_setting("transaction_read_only") == sa.literal_column("'on'")
+_ABOUT = Statement(
+    sa.select(
+        sa.func.current_setting("server_version").label("version"),
+        sa.not_(_READ_ONLY | sa.func.pg_is_in_recovery()).label("writable"),
+    )
 )
-TIMEOUTS = Counter("db_pool_timeouts_total", "Requests that found no free connection in time", ["database"])
 
-GRACE_SECONDS = 1.0
-"""By so much the server's own limit for a statement is longer than ours."""
 _REPLACING = frozenset({"PUT", "PATCH", "DELETE"})
 
 
@@ -44,51 +39,25 @@ class Database:
     critical = True
 
     def __init__(self, settings: DatabaseSettings) -> None:
-        self._settings = settings
-        self._label = urlsplit(settings.database_url).path.lstrip("/")
-        self._pool: Any = None
+        self.pool = Pool(settings)
         self.writers = Writers(settings.database_pool_size, settings.database_timeout_seconds)
         self.turns = Turns(settings.database_lock_timeout_seconds)
 
     async def start(self) -> None:
         """Makes the pool; connections open when they are needed."""
-        self._pool = asyncpg.create_pool(
-            **postgres.address(self._settings),
-            min_size=0,
-            max_size=self._settings.database_pool_size,
-            command_timeout=self._settings.database_timeout_seconds,
-            timeout=self._settings.database_timeout_seconds,
-            init=self._prepare,
-            # The default asks the server to reset the session after every use: a round trip for a state that we never
-            # change.
-            reset=postgres.reset,
-        )
-        with postgres.errors():
-            await self._pool
-        # Asked when somebody scrapes: both walk over all connections.
-        SIZE.labels(self._label).set_function(lambda: self._pool.get_size() if self._pool is not None else 0)
-        IN_USE.labels(self._label).set_function(self._in_use)
-        LIMIT.labels(self._label).set(self._settings.database_pool_size)
-        TIMEOUTS.labels(self._label)
+        await self.pool.start()
 
     async def stop(self) -> None:
         """Closes every connection; those in use get a moment."""
-        if self._pool is not None:
-            try:
-                async with asyncio.timeout(5):
-                    await self._pool.close()
-            except TimeoutError:
-                self._pool.terminate()
-            self._pool = None
+        await self.pool.stop()
 
     async def health(self) -> Health:
-        """Up when the server answers."""
-        connection = await self.acquire()
-        try:
-            version = await connection.fetchval("SELECT current_setting('server_version')")
-        finally:
-            await self.release(connection)
-        return Health(up=True, details={"database": "PostgreSQL", "version": version})
+        """Up while reads are answered; the details say whether writes are taken."""
+        about, writability = await self._read(_ABOUT, "fetchrow", {}), self.pool.writability
+        if not about["writable"] and writability.now:
+            writability.trouble(refused=True)
+        details = {"database": "PostgreSQL", "version": about["version"], "writable": writability.now}
+        return Health(up=True, details=details)
 
     async def fetch_all(self, statement: Statement, /, **values: Any) -> list[Any]:
         """All rows."""
@@ -122,50 +91,26 @@ class Database:
         await tx.settle(tolerant=tolerant)
 
     async def acquire(self) -> Any:
-        """A connection from the pool.
-
-        Raises:
-            Unavailable: none came free in time, or the server cannot be reached.
-        """
-        if self._pool is None:
-            raise Unavailable("database")
-        started = time.perf_counter()
-        try:
-            with postgres.errors():
-                connection = await self._pool.acquire(timeout=self._settings.database_timeout_seconds)
-        except Unavailable:
-            TIMEOUTS.labels(self._label).inc()
-            raise
-        WAIT.labels(self._label).observe(time.perf_counter() - started)
-        return connection
+        """A connection. Raises Unavailable."""
+        return await self.pool.acquire()
 
     async def release(self, connection: Any, *, broken: bool = False) -> None:
-        """Gives it back; a broken one is dropped, and the pool opens another."""
-        # The pool may have taken a dead connection back by itself; then every word to it is refused.
-        with suppress(*postgres.TROUBLE):
-            if broken:
-                connection.terminate()
-            if self._pool is not None:
-                await self._pool.release(connection)
-
-    async def _prepare(self, connection: Any) -> None:
-        await postgres.set_codecs(connection)
-        # Whoever gives up a statement drops its connection, of which the server learns only when it has something to
-        # say: what nobody waits for any more would run on and hold its locks.
-        milliseconds = round((self._settings.database_timeout_seconds + GRACE_SECONDS) * 1000)
-        # A lock that somebody holds for longer is not waited for: the connection is worth more to the others.
-        lock = round(self._settings.database_lock_timeout_seconds * 1000)
-        await connection.execute(f"SET statement_timeout = {milliseconds}; SET lock_timeout = {lock}")
-
-    def _in_use(self) -> int:
-        return self._pool.get_size() - self._pool.get_idle_size() if self._pool is not None else 0
+        """Gives it back; a broken one is dropped."""
+        await self.pool.release(connection, broken=broken)
 
     async def _read(self, statement: Statement, method: str, values: Mapping[str, Any]) -> Any:
+        try:
+            return await self._try(statement, method, values)
+        except LostRace:
+            REPEATED.inc()
+            return await self._try(statement, method, values)
+
+    async def _try(self, statement: Statement, method: str, values: Mapping[str, Any]) -> Any:
         connection, broken = await self.acquire(), False
         try:
             return await postgres.run(statement, getattr(connection, method), values)
         except Unavailable as error:
-            broken = not isinstance(error, Busy)
+            broken = self.pool.failed(error)
             raise
         finally:
             await self.release(connection, broken=broken)

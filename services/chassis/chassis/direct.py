@@ -12,6 +12,7 @@ what is wrong with the query, the path and the body together (400), and only the
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 from fastapi.dependencies.models import Dependant
@@ -21,6 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from chassis.again import once_more
 from chassis.errors import FieldError, Invalid
 from chassis.http import field_errors
 from chassis.parameters import Parameters, guard
@@ -109,6 +111,9 @@ class Call:
             values[self._request] = request
         if not self._open:
             return await self._endpoint(**values)
+        return await once_more(partial(self._within, request, values))
+
+    async def _within(self, request: Request, values: dict[str, Any]) -> Response:
         async with AsyncExitStack() as stack:
             for name, opened in self._open:
                 values[name] = await stack.enter_async_context(opened(request))

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import bodies, correlation, logs, tracing
+from chassis.classification import answer_to
 from chassis.cycle import WHOLE
 from chassis.direct import Call
 from chassis.errors import PayloadTooLarge, PlatformError
@@ -114,12 +115,11 @@ class _Exchange:
                 await way(scope, self._limited_receive, self._send_with_ids)
         except PlatformError as error:
             await self._respond(self._problem(error))
-        except Exception:
+        except Exception as error:
             log.error("request failed", exc_info=True)
             if self._status:
                 raise
-            unexpected = PlatformError(500, "internal", "Internal Server Error", "something went wrong")
-            await self._respond(self._problem(unexpected))
+            await self._respond(self._problem(answer_to(error)))
         finally:
             self._tell(time.perf_counter() - started)
             correlation.unbind(token)

@@ -7,6 +7,7 @@ unset one.
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,6 +25,22 @@ class ConfigurationError(Exception):
     """A setting is missing or wrong; the text is one sentence that names the variable and never its value."""
 
 
+class SecretFile(SecretStr):
+    """A secret that was read from a file, and where that is: a mounted Secret may be rotated."""
+
+    def __init__(self, secret_value: str, path: str) -> None:
+        super().__init__(secret_value)
+        self.path = path
+
+
+def secret_now(secret: SecretStr) -> str:
+    """The secret as its file has it now, where it has one that can be read."""
+    if isinstance(secret, SecretFile):
+        with suppress(OSError, UnicodeDecodeError):
+            return Path(secret.path).read_text().strip() or secret.get_secret_value()
+    return secret.get_secret_value()
+
+
 class _Source(PydanticBaseSettingsSource):
     """Reads one mapping of variables, with aliases and `_FILE`."""
 
@@ -33,7 +50,7 @@ class _Source(PydanticBaseSettingsSource):
         if field.annotation in (SecretStr, SecretStr | None) and (path := environ.get(f"{name}_FILE")):
             if environ.get(name):
                 raise ConfigurationError(f"{name} and {name}_FILE are both set: keep one of them")
-            return _content(name, path), name, False
+            return SecretFile(_content(name, path), path), name, False
         return environ.get(name) or None, name, False
 
     def __call__(self) -> dict[str, Any]:

@@ -11,8 +11,9 @@
     ├── PayloadTooLarge            413
     ├── UnsupportedMediaType       415
     ├── TooManyRequests            429 carries Retry-After
-    └── Unavailable                503 may carry Retry-After
-        └── Busy                   503 carries Retry-After; a refusal made on purpose, which moves no breaker
+    └── Unavailable                503 carries Retry-After
+        ├── Busy                   a refusal made on purpose, which moves no breaker
+        └── LostRace               the same once more usually succeeds
     Poison                             a message that no retry can help: it becomes a dead letter
 
 No text here may hold a person's data: details name fields and kinds, never values.
@@ -152,19 +153,19 @@ class TooManyRequests(PlatformError):
 
 
 class Unavailable(PlatformError):
-    """503: `what` cannot be reached or does not answer in time."""
+    """503: `what` cannot be reached or does not answer in time; come back in `retry_after` seconds."""
 
-    def __init__(self, what: str, retry_after: float | None = None) -> None:
+    def __init__(self, what: str, retry_after: float = 1.0) -> None:
         super().__init__(503, "unavailable", "Service Unavailable", f"{what} is not available")
-        if retry_after is not None:
-            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+        self.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+
+
+class LostRace(Unavailable):
+    """503: another transaction won (a deadlock, a serialization failure); `chassis.again` tries once more first."""
 
 
 class Busy(Unavailable):
     """503: `what` works and is in use: the work was refused before it began. Moves no breaker, is not retried here."""
-
-    def __init__(self, what: str, retry_after: float = 1.0) -> None:
-        super().__init__(what, retry_after)
 
 
 class Poison(Exception):

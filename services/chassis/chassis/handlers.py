@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from aiokafka import ConsumerRecord
 from prometheus_client import Histogram
 
 from chassis import correlation, inbox, tracing
+from chassis.again import once_more
 from chassis.db import Database
 from chassis.errors import Poison
 from chassis.received import Received, TopicContract, read
@@ -35,6 +37,8 @@ class Handlers:
         self._seconds = seconds
         self._handlers: dict[str, tuple[Handler, bool]] = {}
         self._contracts: dict[str, TopicContract] = {}
+        self.packages: set[str] = set()
+        """Where the handlers' code is; bugs are told apart by its lines."""
 
     def add(self, handlers: Mapping[str, Handler], contracts: Iterable[TopicContract], *, once: bool) -> None:
         """`once`: each event id takes effect once, by the inbox. Raises ValueError for a topic without a contract."""
@@ -42,6 +46,7 @@ class Handlers:
         if missing := handlers.keys() - self._contracts.keys():
             raise ValueError(f"no contract for the topics {sorted(missing)}")
         self._handlers |= {topic: (handler, once) for topic, handler in handlers.items()}
+        self.packages |= {handler.__module__.partition(".")[0] for handler in handlers.values()}
 
     @property
     def topics(self) -> list[str]:
@@ -59,7 +64,7 @@ class Handlers:
             began, failed = time.perf_counter(), True
             try:
                 async with asyncio.timeout(self._seconds):
-                    result = await self._apply(event)
+                    result = await once_more(partial(self._apply, event))
                 failed = False
                 return result
             finally:

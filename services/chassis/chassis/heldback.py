@@ -5,7 +5,7 @@ from collections.abc import Callable, Set
 from uuid import UUID
 
 FIRST_SECONDS = 0.1
-LONGEST_SECONDS = 5.0
+LONGEST_SECONDS = 3.0
 
 
 class HeldBack:

@@ -42,6 +42,7 @@ class Jwks:
         self._waiting = 0
         self._spare, self._counted = float(AT_ONCE), time.monotonic()
         self._known = 0
+        self._answered = False
 
     async def start(self) -> None:
         """Fetches in the background."""
@@ -103,16 +104,18 @@ class Jwks:
     async def _run(self) -> None:
         while True:
             await asyncio.wait({self._asked()})
-            await asyncio.sleep(FRESH_SECONDS if self._known else RETRY_SECONDS)
+            await asyncio.sleep(FRESH_SECONDS if self._answered else RETRY_SECONDS)
 
     async def _ask(self) -> None:
         try:
             keys = public_keys(await asyncio.to_thread(self._fetch))
         except Exception as error:  # whatever a stranger's set is made of: the next one may be sound
+            self._answered = False
             log.warning("the issuer's keys cannot be fetched", error=type(error).__name__)
         else:
             self._verifier.trust(keys)
             self._known = len(keys)
+            self._answered = len(keys) > 0
         finally:
             self._question = None
 

@@ -13,6 +13,7 @@ from chassis import logs
 from chassis.actuator import Health
 from chassis.errors import Unavailable
 from chassis.reach import keep_asking
+from chassis.recovery import recovery
 from chassis.security import kafka_client
 from chassis.settings import KafkaSettings
 
@@ -67,6 +68,7 @@ class KafkaProducer:
 
     async def stop(self) -> None:
         """Flushes what was handed over."""
+        recovery.forget(self)
         tasks = [task for task in (self._connecting, self._asking, *self._leaving) if task]
         for task in tasks:
             task.cancel()
@@ -164,10 +166,12 @@ class KafkaProducer:
                 # Whatever it is: a fenced broker names no broker, and the client has a bare assertion for that.
                 await producer.stop()
                 log.warning("kafka cannot be reached yet", error=type(error).__name__)
-                await asyncio.sleep(RETRY_SECONDS)
+                recovery.failed(self)
+                await recovery.sleep(RETRY_SECONDS)
             else:
                 self._producer = producer
                 self._connected.set()
+                recovery.succeeded(self)
 
     async def _make_topics(self) -> None:
         if self._settings.kafka_create_topics and self._topics:

@@ -5,18 +5,19 @@
 
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, Self
-from uuid import UUID, SafeUUID
 
 import asyncpg
-import orjson
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
 from chassis import tracing
-from chassis.environ import secret_of
-from chassis.errors import Busy, Conflict, Unavailable
+from chassis.classification import LOST_RACES, Verdict, classify, sqlstate
+from chassis.codecs import set_codecs
+from chassis.environ import ConfigurationError, secret_now, secret_of
+from chassis.errors import Busy, Conflict, LostRace, Unavailable
 from chassis.security import tls
 from chassis.statement import Statement
 
@@ -47,6 +48,8 @@ class DatabaseSettings(BaseSettings):
         None, description="update migrates on start, validate refuses to start when behind; validate in production"
     )
     sql_init_mode: Literal["always", "never"] = Field("never", description="always seeds demo data once per database")
+    _in_folder: tuple[str, str] = ("", "")
+    """The name and password that the folder had at the start."""
 
     @model_validator(mode="before")
     @classmethod
@@ -70,6 +73,8 @@ class DatabaseSettings(BaseSettings):
             self.database_url = f"postgresql://{getattr(self, 'service_name', 'service')}-db:5432/db"
         if not _DATABASE_URL.fullmatch(self.database_url):
             raise ValueError("DATABASE_URL has to look like postgresql://host:port/name")
+        if self.database_secret_dir:
+            self._in_folder = _pair(self.database_secret_dir)
         production = getattr(self, "app_env", "development") == "production"
         if self.ddl_auto is None:
             self.ddl_auto = "validate" if production else "update"
@@ -77,17 +82,17 @@ class DatabaseSettings(BaseSettings):
             raise ValueError("SQL_INIT_MODE=always brings demo data, refused with APP_ENV=production")
         return self
 
-
-TROUBLE = (
-    OSError,  # refused, reset, and TimeoutError
-    EOFError,  # the server died in the middle of a sentence
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the server said goodbye on an idle connection that was then used
-)
+    def credentials(self) -> tuple[str, str]:
+        """Name and password as their files have them now; a variable that said otherwise at the start still counts."""
+        user, password = self.database_user, secret_now(self.database_password)
+        if self.database_secret_dir:
+            with suppress(ConfigurationError):  # in the middle of a rotation: what was known is tried
+                now = _pair(self.database_secret_dir)
+                user, password = (
+                    current if known == before else known
+                    for known, before, current in zip((user, password), self._in_folder, now, strict=True)
+                )
+        return user, password
 
 
 def database_tls(settings: DatabaseSettings) -> ssl.SSLContext | bool:
@@ -105,13 +110,14 @@ _KEEPALIVES = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; S
 
 
 def address(settings: DatabaseSettings) -> dict[str, Any]:
-    """What asyncpg needs to connect: dsn, user, password, ssl."""
-    return {
-        "dsn": settings.database_url,
-        "user": settings.database_user,
-        "password": settings.database_password.get_secret_value(),
-        "ssl": database_tls(settings),
-    }
+    """What asyncpg needs to connect: dsn, user, password, ssl. Secrets in files are read anew: they may be rotated."""
+    user, password = settings.credentials()
+    return {"dsn": settings.database_url, "user": user, "password": password, "ssl": database_tls(settings)}
+
+
+def _pair(folder: str) -> tuple[str, str]:
+    name, password = (secret_of("DATABASE_SECRET_DIR", folder, key, optional=False) for key in ("username", "password"))
+    return name, password
 
 
 async def connect(settings: DatabaseSettings, *, command_timeout: float | None = None) -> Any:
@@ -123,12 +129,25 @@ async def connect(settings: DatabaseSettings, *, command_timeout: float | None =
     Raises:
         Unavailable: the server cannot be reached.
     """
-    limit = settings.database_timeout_seconds
-    with errors():
-        connection = await asyncpg.connect(**address(settings), timeout=limit, command_timeout=command_timeout)
+    with reaching():
+        connection = await session(settings, timeout=settings.database_timeout_seconds, command_timeout=command_timeout)
         await set_codecs(connection)
         await connection.execute(_KEEPALIVES)
         return connection
+
+
+async def session(settings: DatabaseSettings, **options: Any) -> Any:
+    """A new session with what the settings, and the secrets in files, say now; raises the driver's errors."""
+    return await asyncpg.connect(**address(settings), **options)
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Around what opens a session, in which no error is a statement's: all of them are Unavailable."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
+        raise Unavailable("database") from error
 
 
 class errors:
@@ -143,18 +162,15 @@ class errors:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if not isinstance(error, Exception):
+            return
         if isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name in self._conflicts:
             field = self._conflicts[error.constraint_name]
             raise Conflict(f"{field} is already taken", field) from None
         if isinstance(error, asyncpg.LockNotAvailableError):
             raise Busy("the resource, which somebody else is changing,") from error
-        if isinstance(error, TROUBLE) or _is_closed_transport(error):
-            raise Unavailable("database") from error
-
-
-def _is_closed_transport(error: BaseException | None) -> bool:
-    """What uvloop says of a connection that the server closed before it was written to."""
-    return isinstance(error, RuntimeError) and "the handler is closed" in str(error)
+        if classify(error) is Verdict.WORLD:
+            raise (LostRace if sqlstate(error) in LOST_RACES else Unavailable)("database") from error
 
 
 async def run(statement: Statement, method: Callable[..., Awaitable[Any]], values: Mapping[str, Any]) -> Any:
@@ -174,27 +190,3 @@ async def reset(connection: Any) -> None:
     """Gives back a connection as it was lent."""
     if connection.is_in_transaction():
         await connection.execute("ROLLBACK")
-
-
-async def set_codecs(connection: Any) -> None:
-    """JSON by orjson, and UUIDs of the standard library."""
-    for kind in ("json", "jsonb"):
-        await connection.set_type_codec(
-            kind, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-        )
-    # asyncpg's own UUID class is not the standard library's, and orjson refuses it.
-    await connection.set_type_codec(
-        "uuid",
-        schema="pg_catalog",
-        format="binary",
-        encoder=lambda value: value.bytes,
-        decoder=_uuid,
-    )
-
-
-def _uuid(raw: bytes) -> UUID:
-    """Made without the constructor, whose checks of five possible arguments cost more than the rest of the row."""
-    made = UUID.__new__(UUID)
-    object.__setattr__(made, "int", int.from_bytes(raw, "big"))
-    object.__setattr__(made, "is_safe", SafeUUID.unknown)
-    return made

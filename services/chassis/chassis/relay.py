@@ -12,17 +12,18 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-import asyncpg
 import sqlalchemy as sa
 from prometheus_client import Counter, Gauge
 
 from chassis import logs, outbox
 from chassis.actuator import Health
+from chassis.classification import Verdict, classify
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.heldback import HeldBack
 from chassis.kafka import KafkaProducer
 from chassis.postgres import DatabaseSettings, connect
+from chassis.recovery import delay, recovery
 from chassis.sender import Sender
 from chassis.shards import SHARDS, Shards
 from chassis.statement import Statement
@@ -39,7 +40,8 @@ TELL_SECONDS = 5.0
 
 _SHARD = f"(hashtextextended(aggregate_id::text, 0) & {SHARDS - 1})"
 _READ = f"""
-    SELECT id, event_id, aggregate_id, topic, key, type, payload, headers, created_at
+    SELECT id, event_id, aggregate_id, topic, key, type, payload, headers, created_at,
+           current_setting('transaction_read_only') = 'on' AS read_only
     FROM outbox WHERE {_SHARD} = ANY($1::bigint[]) AND aggregate_id <> ALL($2::uuid[]) ORDER BY id LIMIT {BATCH}
 """  # noqa: S608 - constants
 _AGE = sa.extract("epoch", sa.func.now() - sa.func.min(outbox.OutboxMessage.created_at))
@@ -62,6 +64,7 @@ class Relay:
         self._producer = producer
         self._sender = Sender(producer, settings.kafka_topic_prefix)
         self._connection: Any = None
+        self._epoch = 0
         self._shards: Shards | None = None
         self._held = HeldBack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -75,6 +78,7 @@ class Relay:
 
     async def stop(self) -> None:
         """Ends; its shards are free at once."""
+        recovery.forget(self)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -98,6 +102,7 @@ class Relay:
                 while await self._pass():
                     pass
                 failures = 0
+                recovery.succeeded(self)
             except Exception as error:  # whatever it is: nobody would notice a relay that had ended
                 failures += 1
                 FAILED.inc()
@@ -105,7 +110,8 @@ class Relay:
                     "the relay will try again", failures=failures, error=type(error).__name__, **_place_of(error)
                 )
                 await self._let_go()
-                await asyncio.sleep(min(5.0, 0.1 * 2 ** min(failures, 6)))
+                recovery.failed(self)
+                await recovery.sleep(delay(failures))
                 continue
             await self._rest()
 
@@ -115,12 +121,18 @@ class Relay:
                 await self._wake.wait()
 
     async def _pass(self) -> bool:
-        """Sends what waits in our shards; whether more may be waiting."""
+        """Sends what waits in our shards; whether more may be waiting.
+
+        Raises:
+            Unavailable: Kafka takes nothing in, or rows cannot be deleted and would be sent again and again.
+        """
         await self._producer.ready()
         shards = await self._ours()
         await shards.settle()
         passed_over = self._held.begin()
         rows = await self._connection.fetch(_READ, sorted(shards.owned), passed_over) if shards.owned else []
+        if rows and rows[0]["read_only"]:
+            raise Unavailable("database")
         failed = await self._sender.forward(self._connection, rows, self._held.aggregates) if rows else set()
         self._held.end(failed)
         if failed:
@@ -128,7 +140,10 @@ class Relay:
         return len(rows) >= BATCH
 
     async def _ours(self) -> Shards:
+        if self._epoch != self._database.pool.epoch:  # our session is as old as those that were renewed
+            await self._let_go()
         if self._shards is None or self._connection.is_closed():
+            self._epoch = self._database.pool.epoch
             limit = self._database_settings.database_timeout_seconds
             self._connection = await connect(self._database_settings, command_timeout=limit)
             self._shards = Shards(self._connection)
@@ -137,7 +152,7 @@ class Relay:
     async def _tell(self) -> None:
         """Beside the work, which waits while Kafka is away: then the numbers matter most."""
         while True:
-            with suppress(Unavailable, asyncpg.PostgresError):
+            with suppress(Unavailable):
                 depth, oldest = await self._database.fetch_one(_WAITING) or (0, 0.0)
                 DEPTH.set(depth)
                 OLDEST.set(oldest)
@@ -152,5 +167,4 @@ class Relay:
 
 def _place_of(error: Exception) -> dict[str, Exception]:
     """An outage is told by its name; of what nobody foresaw, the log says the place too."""
-    foreseen = (Unavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-    return {} if isinstance(error, foreseen) else {"exc_info": error}
+    return {} if classify(error) is Verdict.WORLD else {"exc_info": error}

@@ -7,6 +7,7 @@ import grpc
 import grpc.aio
 
 from chassis import correlation, tracing
+from chassis.classification import Verdict, of_grpc
 from chassis.errors import (
     Conflict,
     Forbidden,
@@ -29,13 +30,6 @@ _CODES: Sequence[tuple[type[PlatformError], grpc.StatusCode]] = (
     (TooManyRequests, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (Unavailable, grpc.StatusCode.UNAVAILABLE),
 )
-_TRANSIENT = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.CANCELLED,  # by a server that stops: our own cancelling never comes back as a status
-}
 
 
 def code_of(error: Exception) -> grpc.StatusCode:
@@ -90,6 +84,6 @@ async def call(method: Method, request: Any, *, what: str, within: float) -> Any
         with tracing.child(name, {"rpc.system": "grpc"}):
             return await method(request, timeout=within)
     except grpc.aio.AioRpcError as error:
-        if error.code() in _TRANSIENT:
+        if of_grpc(error.code().name) is Verdict.WORLD:
             raise Unavailable(what) from None
         raise PlatformError(502, "bad-gateway", "Bad Gateway", f"{what} answered {error.code().name}") from None

@@ -13,6 +13,8 @@ from prometheus_client import Counter, Histogram
 
 from chassis import correlation, logs, tracing
 from chassis.actuator import Health
+from chassis.again import once_more
+from chassis.classification import answer_to
 from chassis.errors import PlatformError
 from chassis.rpc import code_of
 
@@ -109,17 +111,18 @@ async def _answer(
 ) -> Any:
     began, code = time.perf_counter(), grpc.StatusCode.OK
     try:
-        return await behaviour(request, context)
+        return await once_more(lambda: behaviour(request, context))
     except asyncio.CancelledError:
         code = grpc.StatusCode.CANCELLED  # the caller's deadline has passed, or the caller has gone
         raise
     except PlatformError as error:
         code = code_of(error)
         return await context.abort(code, error.detail)
-    except Exception:
-        code = grpc.StatusCode.INTERNAL
+    except Exception as error:
+        answer = answer_to(error)
+        code = code_of(answer)
         log.exception("call failed", method=method)
-        return await context.abort(code, "internal error")
+        return await context.abort(code, "internal error" if answer.status == 500 else answer.detail)
     finally:
         took = time.perf_counter() - began
         HANDLED.labels(method, code.name).inc()

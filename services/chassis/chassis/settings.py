@@ -127,6 +127,12 @@ class KafkaSettings(BaseSettings):
     kafka_create_topics: bool = Field(True, description="whether the service creates its topics on start")
     kafka_topic_partitions: int = Field(3, ge=1, le=1000, description="of topics that it creates")
     kafka_replication_factor: int = Field(1, ge=1, le=9, description="of topics that it creates")
+    consumer_repair_seconds: float = Field(
+        900.0,
+        ge=0,
+        le=86_400,
+        description="how long a group waits for the repair of a bug before messages that meet it become dead letters",
+    )
     kafka_producer_batch_size: int = Field(65_536, ge=0, le=1_048_576, description="bytes per partition and batch")
     kafka_producer_linger_ms: int = Field(0, ge=0, le=1000, description="milliseconds that a batch waits for company")
 

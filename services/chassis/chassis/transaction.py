@@ -1,10 +1,11 @@
 """One lazy transaction per request or message, and what a query needs to know of where it reads."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chassis import logs, postgres, tracing
-from chassis.errors import Busy, Unavailable
+from chassis.errors import Unavailable
 from chassis.statement import Statement
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Transaction:
         self._connection: Any = None
         self._begun = False
         self._broken = False
+        self._failed: Unavailable | None = None
         self._after: list[Callback] = []
 
     async def fetch_all(self, statement: Statement, /, **values: Any) -> list[Any]:
@@ -61,13 +63,13 @@ class Transaction:
         """One statement for many rows, in one round trip."""
         connection = await self._open()
         arguments = [statement.arguments(row) for row in rows]
-        with tracing.child(statement.summary, postgres.SPAN), postgres.errors(statement):
+        with self._noticing(), tracing.child(statement.summary, postgres.SPAN), postgres.errors(statement):
             await connection.executemany(statement.sql, arguments)
 
     async def execute_sql(self, sql: str, /, *arguments: Any) -> None:
         """Plain SQL, for the few tables that belong to no service."""
         connection = await self._open()
-        with postgres.errors():
+        with self._noticing(), postgres.errors():
             await connection.execute(sql, *arguments)
 
     @property
@@ -84,42 +86,58 @@ class Transaction:
         try:
             return await postgres.run(statement, getattr(connection, method), values)
         except Unavailable as error:
-            self._broken = not isinstance(error, Busy)  # a lock that was not had in time breaks no connection
+            self._notice(error)
+            raise
+
+    def _notice(self, error: Unavailable) -> None:
+        self._failed, self._broken = error, self._database.pool.failed(error) or self._broken
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        try:
+            yield
+        except Unavailable as error:
+            self._notice(error)
             raise
 
     async def _open(self) -> Any:
-        if self._broken:
-            raise Unavailable("database")
+        if self._failed:  # whatever its statements were, they are not committed any more
+            raise self._failed
         if not self._begun:
-            await self._database.writers.enter()
-            try:
-                self._connection = await self._database.acquire()
-            except BaseException:
-                self._database.writers.leave()
-                raise
-            try:
-                with postgres.errors():
-                    await self._connection.execute("BEGIN")
-            except Unavailable:
-                self._broken = True
-                raise
+            self._connection = await self._acquired()
+            with self._noticing(), postgres.errors():
+                await self._connection.execute("BEGIN")
             self._begun = True
         return self._connection
+
+    async def _acquired(self) -> Any:
+        await self._database.writers.enter()
+        try:
+            return await self._database.acquire()
+        except BaseException as error:
+            self._database.writers.leave()
+            self._failed = error if isinstance(error, Unavailable) else None
+            raise
 
     async def finish(self, *, commit: bool) -> None:
         """Commits or rolls back, and gives the connection back.
 
         Raises:
-            Unavailable: whether it was committed is not known, or the connection was lost before.
+            Unavailable: whether it was committed is not known, or the database had failed before.
             RuntimeError: a statement had failed and its error was passed over, so that nothing was committed.
         """
         if self._connection is None:
+            if commit and self._failed:
+                raise self._failed
             return
         try:
-            if self._begun and not self._broken:
-                await self._end("COMMIT" if commit else "ROLLBACK")
-            elif commit:
-                raise Unavailable("database")
+            if commit and self._begun and not self._failed:
+                await self._end("COMMIT")
+            elif self._begun and not self._broken:
+                with suppress(Unavailable):
+                    await self._end("ROLLBACK")
+            if commit and self._failed:
+                raise self._failed
         finally:
             connection, self._connection = self._connection, None
             try:
@@ -128,11 +146,13 @@ class Transaction:
                 self._database.writers.leave()
 
     async def _end(self, command: str) -> None:
-        with tracing.child(command, postgres.SPAN), postgres.errors():
+        with self._noticing(), tracing.child(command, postgres.SPAN), postgres.errors():
             done = await self._connection.execute(command)
         # The server answers COMMIT with ROLLBACK, and without an error, where a statement had failed.
         if done != command:
             raise RuntimeError("a statement had failed: nothing was committed")
+        if command == "COMMIT":
+            self._database.pool.writability.took_a_write()
 
     async def settle(self, *, tolerant: bool) -> None:
         """Runs what waited for the commit; `tolerant` logs a failure instead of raising it."""

@@ -92,7 +92,9 @@ class World:
     def __init__(self, environ: dict[str, str], database_url: str) -> None:
         self.prefix = f"t{uuid.uuid4().hex[:8]}."
         self.environ = environ
-        self.settings = Settings.from_environ(environ | {"KAFKA_TOPIC_PREFIX": self.prefix})
+        self.settings = Settings.from_environ(
+            environ | {"KAFKA_TOPIC_PREFIX": self.prefix, "CONSUMER_REPAIR_SECONDS": "0.6"}
+        )
         self.database_url = database_url
         self.stack = AsyncExitStack()
 

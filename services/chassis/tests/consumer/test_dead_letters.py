@@ -1,13 +1,17 @@
 """Dead letters: what can never be handled is put aside whole, and the rest goes on."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from chassis.deadletterlog import DeadLetterLog
 from chassis.errors import Conflict
 from chassis.received import Received
+from chassis.security import kafka_client
 from chassis.testing import eventually
 from chassis.transaction import Transaction
+from prometheus_client import REGISTRY
 from pydantic import BaseModel
 
 
@@ -99,7 +103,7 @@ async def first(letters: Any) -> Any:
 
 
 @pytest.mark.contract("E11")
-async def test_an_unexplained_failure_is_retried_a_few_times_then_put_aside(world: Any) -> None:
+async def test_a_message_that_breaks_a_rule_is_tried_a_few_times_then_put_aside(world: Any) -> None:
     await world.topics("things")
     tries: list[int] = []
 
@@ -115,6 +119,76 @@ async def test_an_unexplained_failure_is_retried_a_few_times_then_put_aside(worl
         [letter] = await world.dead_letters("things")
     assert tries == [1] * 5 + [2]
     assert b"Canary" not in b"".join(value for name, value in letter.headers)
+
+
+@pytest.mark.contract("Z01")
+async def test_a_bug_holds_the_group_up_once_and_a_replay_gives_everything_back(world: Any) -> None:
+    """A place of failure is waited for once; messages that meet it later are put aside at once."""
+    await world.topics("things")
+    repaired, tries = False, list[int]()
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        number = event.data["number"]
+        tries.append(number)
+        if number % 2 and not repaired:
+            event.data["what is not there"]
+        await world.write(event, tx)
+
+    for number in range(1, 7):
+        await world.send("things", world.message(number), key=b"%d" % number)
+    async with world.consuming({"things": handle}) as consumer:
+        began = time.monotonic()
+        await eventually(lambda: tries.count(1) > 1)
+        assert not (await consumer.health()).up
+        await eventually(world.wrote([2, 4, 6]))
+        assert time.monotonic() - began > 0.5, "it did not wait for a repair"
+        assert (tries.count(3), tries.count(5)) == (1, 1), "it waited again"
+        labels = {"group": "group", "topic": "things", "reason": "bug"}
+        assert REGISTRY.get_sample_value("consumer_retries_total", labels) >= 1
+        letters = await world.dead_letters("things")
+        assert [dict(letter.headers)["dead-letter-exception"] for letter in letters] == [b"KeyError"] * 3
+        repaired = True
+        log = DeadLetterLog(kafka_client(world.settings))
+        assert await log.replay(f"{world.prefix}things.group.dlq") == 3
+        await eventually(world.wrote([2, 4, 6, 1, 3, 5]))
+
+
+@pytest.mark.contract("Z01")
+async def test_a_bug_that_is_repaired_in_time_costs_nothing(world: Any) -> None:
+    await world.topics("things")
+    broken = True
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        await (tx.execute_sql("SELECT * FROM a_table_that_a_migration_makes") if broken else world.write(event, tx))
+
+    await world.send("things", *(world.message(number) for number in range(3)))
+    world.settings.consumer_repair_seconds = 60
+    async with world.consuming({"things": handle}) as consumer:
+        await eventually(consumer._retries.waiting)
+        broken = False
+        await eventually(world.wrote(range(3)))
+    assert await world.dead_letters("things") == []
+
+
+@pytest.mark.contract("Z01")
+@pytest.mark.parametrize("code", ["25006", "28P01", "28000", "55000", "42501", "53100", "57P03", "40P01", "XX000"])
+async def test_an_error_of_the_server_never_counts_against_a_message(world: Any, code: str) -> None:
+    """More often than a message of its own fault would be tried."""
+    await world.topics("things")
+    tries = 0
+    raises = f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$"
+
+    async def handle(event: Received, tx: Transaction) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= 8:
+            await tx.execute_sql(raises)
+        await world.write(event, tx)
+
+    await world.send("things", world.message(1))
+    async with world.consuming({"things": handle}):
+        await eventually(world.wrote([1]))
+    assert await world.dead_letters("things") == []
 
 
 async def test_a_dead_letter_that_cannot_be_sent_is_never_dropped(world: Any, kafka: Any) -> None:

@@ -94,7 +94,7 @@ class Relays:
         database = database or Database(self.settings)
         parts: list[Any] = [database, producer := KafkaProducer(self.settings)]
         parts.append(relay := Relay(self.settings, database, producer))
-        for part in parts[1:] if database._pool else parts:
+        for part in parts[1:] if database.pool._pool else parts:
             await part.start()
         self.running.append(parts)
         return relay
