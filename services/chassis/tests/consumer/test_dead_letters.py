@@ -134,8 +134,7 @@ async def test_a_bug_holds_the_group_up_once_and_a_replay_gives_everything_back(
             event.data["what is not there"]
         await world.write(event, tx)
 
-    for number in range(1, 7):
-        await world.send("things", world.message(number), key=b"%d" % number)
+    await world.send("things", *(world.message(number) for number in range(1, 7)))
     async with world.consuming({"things": handle}) as consumer:
         began = time.monotonic()
         await eventually(lambda: tries.count(1) > 1)
@@ -148,7 +147,7 @@ async def test_a_bug_holds_the_group_up_once_and_a_replay_gives_everything_back(
         letters = await world.dead_letters("things")
         assert [dict(letter.headers)["dead-letter-exception"] for letter in letters] == [b"KeyError"] * 3
         repaired = True
-        log = DeadLetterLog(kafka_client(world.settings))
+        log = DeadLetterLog(kafka_client(world.settings), consumer.dead_letter_topics)
         assert await log.replay(f"{world.prefix}things.group.dlq") == 3
         await eventually(world.wrote([2, 4, 6, 1, 3, 5]))
 
