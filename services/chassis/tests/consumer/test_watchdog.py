@@ -63,7 +63,7 @@ async def test_it_is_quiet_when_there_is_nothing_to_read(world: Any) -> None:
 async def test_a_partition_that_waits_for_its_turn_has_not_stalled(world: Any) -> None:
     await world.topics("things", partitions=3)
     for number in range(90):
-        await world.producer.send(world.prefix + "things", world.message(number), partition=number % 3)
+        await world.producer.send(world.prefix + "things", world.message(number), key=b"key", partition=number % 3)
     await world.producer.flush()
 
     async def slow(event: Received, tx: Transaction) -> None:
