@@ -2,6 +2,7 @@
 
 from chassis import app
 from chassis.auth import TokenVerifier
+from chassis.backfill import Backfill
 from chassis.db import Database
 from chassis.issuer import TokenIssuer
 from chassis.kafka import KafkaProducer
@@ -13,6 +14,7 @@ from healthcare_contracts import permissions, topics
 
 from auth_service import routes
 from auth_service.accounts import Accounts
+from auth_service.keys import fill_keys
 from auth_service.passwords import Passwords
 from auth_service.settings import Settings
 
@@ -31,6 +33,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         parts=[
             Migrations(settings, "auth_service"),
             database,
+            Backfill(database, "keys", fill_keys),
             passwords,
             Accounts(settings, database, passwords),
             producer,

@@ -12,12 +12,12 @@ from chassis.events import Event
 from chassis.ids import new_id
 from chassis.issuer import TokenIssuer
 from chassis.statement import Statement
-from chassis.text import sort_key
 from chassis.transaction import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import AuthAuditData
 
 from auth_service import queries
+from auth_service.keys import keys_of
 from auth_service.models import UNIQUE_EMAIL, users
 from auth_service.passwords import Passwords
 from auth_service.schemas import Credentials, TokenRead, UserCreate, UserRead
@@ -57,7 +57,7 @@ async def register(tx: Transaction, new: UserCreate, hashed: str) -> UserRead:
         Conflict: the email is taken.
     """
     user = {"id": new_id(), "email": str(new.email), "role": new.role}
-    await tx.execute(_INSERT, **user, email_key=sort_key(str(new.email)), password=hashed)
+    await tx.execute(_INSERT, **user, **keys_of(str(new.email)), password=hashed)
     await _audit(tx, "auth.user.registered", user)
     log.info("user registered", user_id=str(user["id"]), role=new.role)
     return UserRead(**user)

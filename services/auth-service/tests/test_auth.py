@@ -5,12 +5,15 @@ import time
 import uuid
 
 import asyncpg
+import bcrypt
 import httpx2 as httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
 from auth_service.main import create_app
 from auth_service.settings import Settings
-from chassis.testing import JWT_SECRET, serve, token
+from chassis.ids import new_id
+from chassis.testing import JWT_SECRET, eventually, serve, token
+from chassis.text import sort_key
 from healthcare_contracts.schemas import closed_schema_of
 from jose import jwt
 from jsonschema import Draft202012Validator
@@ -207,3 +210,58 @@ async def test_openapi_is_served_and_the_pages_can_be_switched_off(client, setti
     async with serve(silent) as url, httpx.AsyncClient(base_url=url) as other:
         assert (await other.get("/docs")).status_code == 404
         assert (await other.get("/openapi.json")).status_code == 200
+
+
+@pytest.mark.contract("S10", "P17")
+async def test_an_address_is_its_mailboxs_and_nobody_elses(client) -> None:
+    password = {"password": "a-long-passphrase"}
+    for address in ("ann@faß.de", "ann@fass.de", "straße@example.com", "strasse@example.com", "ann@bücher.de"):
+        assert (await client.post("/auth/register", json={"email": address} | password)).status_code == 201, address
+    for address in ("ANN@faß.de", "ann@xn--fa-hia.de", "STRAẞE@example.com", "Ann@xn--bcher-kva.de"):
+        assert (await client.post("/auth/register", json={"email": address} | password)).status_code == 409, address
+        assert (await client.post("/auth/login", json={"email": address} | password)).status_code == 200, address
+    for address in ("a\u3164nn@faß.de", "ann\ufe0f@fass.de"):
+        assert (await client.post("/auth/register", json={"email": address} | password)).status_code == 400, ascii(
+            address
+        )
+        assert (await client.post("/auth/login", json={"email": address} | password)).status_code == 401, ascii(address)
+
+
+@pytest.mark.contract("S10", "X13")
+async def test_users_of_the_release_before_log_in_and_stay_unique(client, database_url) -> None:
+    """Its own statement, on today's schema, with its own keys; before and after they have today's."""
+    connection = await asyncpg.connect(database_url)
+    hashed = bcrypt.hashpw(b"a-long-passphrase", bcrypt.gensalt(4)).decode()
+
+    async def register(email: str, key: str | None = None) -> bool:
+        insert = "INSERT INTO users (id, email, email_key, password, role) VALUES ($1, $2, $3, $4, $5)"
+        try:
+            await connection.execute(insert, new_id(), email, key or sort_key(email), hashed, "USER")
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name not in ("uq_users_email_key", "uq_users_email"):  # by these it answers 409
+                raise
+            return False
+        return True
+
+    async def ours(email: str) -> int:
+        body = {"email": email, "password": "a-long-passphrase"}
+        return (await client.post("/auth/register", json=body)).status_code
+
+    assert await register("Groß@example.com")
+    assert await ours("groß@example.com") == 409  # at once
+    body = {"email": "groß@example.com", "password": "a-long-passphrase"}
+    assert (await client.post("/auth/login", json=body)).status_code == 200
+    assert await ours("weiß@example.com") == 201
+    assert not await register("Weiß@example.com")
+    assert await register("gROß@example.com", key="of an import")
+
+    async def filled() -> bool:
+        return not await connection.fetchval("SELECT count(*) FROM users WHERE email_former_key IS NULL")
+
+    await eventually(filled)
+    keys = dict(await connection.fetch("SELECT email, email_key FROM users WHERE email ILIKE 'gr%'"))
+    assert keys["Groß@example.com"] == "groß@example.com"
+    assert keys["gROß@example.com"].startswith("groß@example.com\x01")
+    assert await ours("gross@example.com") == 201  # somebody else, and free now
+    assert (await client.post("/auth/login", json=body)).status_code == 200
+    await connection.close()
