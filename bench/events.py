@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import asyncpg
 import httpx2 as httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from appointment_service.queries import _counted, _page
+from appointment_service.queries import APPOINTMENTS
 
 from bench.measure import Pairs, Ratio, Wrong, compare, percentile
 from bench.world import World, headers
@@ -35,7 +35,7 @@ def appointments(world: World) -> Iterator[Ratio]:
     dsn = world.database("appointment_service")
     with world.service("appointment_service", cpu=None, SERVICE_ROLES="api", CACHE_TYPE="none") as url:
         world.postgres.execute(FILL, "appointment_service")
-        statements = [_page((), ("since", "until")), _counted(("since", "until"))]
+        statements = [APPOINTMENTS.page((), ("from", "to")), APPOINTMENTS.count(("from", "to"))]
 
         async def served() -> float:
             reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))

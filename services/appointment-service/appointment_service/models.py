@@ -1,14 +1,18 @@
 """The tables of the appointments' database: the write model, and the read model of patients beside it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
 from chassis import evictions
 from chassis.outbox import OutboxMessage
 from sqlmodel import Field, SQLModel
+
+LONGEST = timedelta(hours=24)
+"""How long an appointment may be; of those from before there was a limit, ix_appointment_long has the longer ones."""
+LONGEST_SQL: Any = sa.literal_column("interval '24 hours'", sa.Interval)
 
 
 class Status(StrEnum):
@@ -34,6 +38,9 @@ class Appointment(SQLModel, table=True):
         sa.Index("ix_appointment_end_time", "end_time", "id"),
         sa.Index("ix_appointment_status", "status", "id"),
         sa.Index("ix_appointment_created_at", "created_at", "id"),
+        sa.Index(
+            "ix_appointment_long", "start_time", postgresql_where=sa.text(f"end_time - start_time > {LONGEST_SQL}")
+        ),
     )
 
     id: UUID = Field(primary_key=True)

@@ -1,10 +1,6 @@
 """Reads: an appointment with its patient, and pages of them, each in one join over local tables."""
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cache as remembered
 from typing import Any
 from uuid import UUID
 
@@ -12,24 +8,25 @@ import sqlalchemy as sa
 from chassis.cache import Cache
 from chassis.db import Database
 from chassis.errors import FieldError, Invalid, NotFound
-from chassis.paging import PageRequest, Sort, page_body
+from chassis.listing import Filters, Listing
+from chassis.paging import PageRequest, page_body
 from chassis.statement import Statement
 from chassis.transaction import Reader
 
-from appointment_service.models import appointment, appointment_count, cached_patient
+from appointment_service.models import LONGEST_SQL, Status, appointment, appointment_count, cached_patient
 from appointment_service.schemas import appointment_json, appointment_view
+from appointment_service.times import LONGEST_SPAN, Moment, Overlap
 
 CACHE = "appointments"
-LONGEST_SPAN = timedelta(days=92)
 
-_COLUMNS: dict[str, Any] = {
+_SORTABLE: dict[str, Any] = {
     "startTime": appointment.c.start_time,
     "endTime": appointment.c.end_time,
     "status": appointment.c.status,
     "createdAt": appointment.c.created_at,
     "patientName": cached_patient.c.name_key,
 }
-SORTABLE = frozenset(_COLUMNS)
+SORTABLE = frozenset(_SORTABLE)
 
 _PATIENT = [
     cached_patient.c[name].label(f"patient_{name}") for name in ("name", "email", "phone", "address", "updated_at")
@@ -46,33 +43,72 @@ _JOIN = appointment.outerjoin(cached_patient, cached_patient.c.patient_id == app
 _BY_ID = Statement(
     sa.select(*_COLUMNS_READ, *_PATIENT, *_VERSIONS).select_from(_JOIN).where(appointment.c.id == sa.bindparam("id"))
 )
-_TOTAL = Statement(sa.select(sa.func.coalesce(sa.func.sum(appointment_count.c.total), 0).cast(sa.BigInteger)))
+_start, _end = appointment.c.start_time, appointment.c.end_time
+_overlap_begin, _overlap_end = (
+    sa.bindparam("overlap_begin", type_=sa.DateTime),
+    sa.bindparam("overlap_end", type_=sa.DateTime),
+)
+APPOINTMENTS = Listing(
+    appointment,
+    shown=[*_COLUMNS_READ, *_PATIENT],
+    source=_JOIN,
+    sortable=_SORTABLE,
+    conditions={
+        "patientId": appointment.c.patient_id == sa.bindparam("patient_id"),
+        "status": appointment.c.status == sa.any_(sa.bindparam("statuses", type_=sa.ARRAY(sa.Text))),
+        "from": _start >= sa.bindparam("since"),
+        "to": _start < sa.bindparam("until"),
+        # What lasts LONGEST at most and overlaps begins less than that before the stretch: a range of one index. What
+        # lasts longer, from before there was a limit, has an index of its own.
+        "overlaps": sa.and_(
+            _start < _overlap_end,
+            _end > _overlap_begin,
+            sa.or_(_start > _overlap_begin - LONGEST_SQL, _end - _start > LONGEST_SQL),
+        ),
+    },
+    total=Statement(sa.select(sa.func.coalesce(sa.func.sum(appointment_count.c.total), 0).cast(sa.BigInteger))),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Start times from … to, both inclusive, either may be open.
+class AppointmentFilters:
+    """Which appointments a list has; None lets all through.
 
     Raises:
-        Invalid: the end is before the beginning, or they are more than 92 days apart.
+        Invalid: `until` is before `since`, they are more than 92 days apart, or one stands beside `overlaps`.
     """
 
-    since: datetime | None
-    until: datetime | None
+    patient_id: UUID | None = None
+    statuses: frozenset[Status] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    overlaps: Overlap | None = None
 
     def __post_init__(self) -> None:
         """Checks."""
+        if self.overlaps is not None and (self.since is not None or self.until is not None):
+            raise Invalid([FieldError("overlaps", "must not be given together with from or to")])
         if self.since is not None and self.until is not None:
-            if self.until < self.since:
+            if self.until.end <= self.since.begin:
                 raise Invalid([FieldError("to", "must not be before from")])
-            if self.until - self.since > LONGEST_SPAN:
+            if self.until.begin - self.since.begin > LONGEST_SPAN:
                 raise Invalid([FieldError("to", f"must be within {LONGEST_SPAN.days} days of from")])
 
     @property
-    def values(self) -> dict[str, datetime]:
-        """What the statement binds."""
-        pairs = {"since": self.since, "until": self.until}
-        return {name: value for name, value in pairs.items() if value is not None}
+    def bound(self) -> Filters:
+        """What the conditions bind."""
+        found: dict[str, dict[str, Any]] = {}
+        if self.patient_id is not None:
+            found["patientId"] = {"patient_id": self.patient_id}
+        if self.statuses is not None:
+            found["status"] = {"statuses": sorted(self.statuses)}
+        if self.since is not None:
+            found["from"] = {"since": self.since.begin}
+        if self.until is not None:
+            found["to"] = {"until": self.until.end}
+        if self.overlaps is not None:
+            found["overlaps"] = {"overlap_begin": self.overlaps.begin, "overlap_end": self.overlaps.end}
+        return found
 
 
 async def one_appointment(reads: Reader, cache: Cache, id: UUID) -> tuple[str, bytes]:
@@ -109,53 +145,20 @@ def entity_tag(row: Any) -> str:
     return f"{version}" if shown == row["patient_version"] else f"{version}.{shown}"
 
 
-async def list_appointments(reads: Database, cache: Cache, request: PageRequest, span: Span) -> bytes:
-    """A page as JSON, through the cache; its rows and their total are read at the same time."""
+async def list_appointments(reads: Database, cache: Cache, request: PageRequest, filters: AppointmentFilters) -> bytes:
+    """A page as JSON, through the cache."""
+    bound = filters.bound
 
     async def fill() -> bytes:
-        names = tuple(span.values)
-        rows, total = await asyncio.gather(
-            reads.fetch_all(_page(request.sort, names), limit=request.size, offset=request.offset, **span.values),
-            reads.fetch_value(_counted(names), **span.values),
-        )
-        return page_body([appointment_view(row) for row in rows], request, int(total))
+        rows, total = await APPOINTMENTS.read(reads, request, bound)
+        return page_body([appointment_view(row) for row in rows], request, total)
 
-    page = await cache.get_or_fill_list(CACHE, "list", f"{span.since}:{span.until}:{request.key}", fill)
+    page = await cache.get_or_fill_list(CACHE, "list", f"{_key(bound)}:{request.key}", fill)
     assert page is not None  # noqa: S101 - fill never answers None
     return page
 
 
-@remembered
-def _page(sort: Sequence[Sort], bounds: Sequence[str]) -> Statement:
-    """The statement of one shape: ids are found in an index, then the page's rows are read and joined."""
-    by_name = any(each.field == "patientName" for each in sort)
-    ids = sa.select(appointment.c.id).select_from(_JOIN if by_name else appointment)
-    ids = (
-        ids.where(*_within(bounds)).order_by(*_order(sort)).limit(sa.bindparam("limit")).offset(sa.bindparam("offset"))
-    )
-    page = ids.subquery("page")
-    rows = sa.select(*_COLUMNS_READ, *_PATIENT).select_from(_JOIN.join(page, appointment.c.id == page.c.id))
-    return Statement(rows.order_by(*_order(sort)))
-
-
-@remembered
-def _counted(bounds: Sequence[str]) -> Statement:
-    if not bounds:
-        return _TOTAL
-    return Statement(sa.select(sa.func.count()).select_from(appointment).where(*_within(bounds)))
-
-
-def _within(bounds: Sequence[str]) -> list[Any]:
-    start = appointment.c.start_time
-    edges = {"since": start >= sa.bindparam("since"), "until": start <= sa.bindparam("until")}
-    return [edges[bound] for bound in bounds]
-
-
-def _order(sort: Sequence[Sort]) -> list[Any]:
-    """Ends in the id, in the direction of the first field: one index serves both directions."""
-    order = [_directed(_COLUMNS[each.field], each.descending) for each in sort]
-    return [*order, _directed(appointment.c.id, bool(sort) and sort[0].descending)]
-
-
-def _directed(column: Any, descending: bool) -> Any:
-    return sa.desc(column) if descending else sa.asc(column)
+def _key(bound: Filters) -> str:
+    """The same for the same filters; it names a patient by its id at most."""
+    values = (f"{name}={value}" for each in bound.values() for name, value in each.items())
+    return ";".join(values)

@@ -13,13 +13,15 @@ from chassis.paging import PageRequest, Paging
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from appointment_service import queries, service
+from appointment_service.models import Status
+from appointment_service.queries import AppointmentFilters
 from appointment_service.schemas import (
     AppointmentCreate,
     AppointmentPage,
     AppointmentRead,
     AppointmentUpdate,
-    LocalDateTime,
 )
+from appointment_service.times import QueryMoment, QueryOverlap
 
 router = APIRouter(prefix="/appointments", tags=["appointments"])
 
@@ -29,11 +31,23 @@ async def _cache(request: Request) -> Cache:
     return cache
 
 
-async def _span(
-    since: Annotated[LocalDateTime | None, Query(alias="from")] = None,
-    until: Annotated[LocalDateTime | None, Query(alias="to")] = None,
-) -> queries.Span:
-    return queries.Span(since, until)
+async def _filters(
+    patient_id: Annotated[UUID | None, Query(alias="patientId", description="those of this patient")] = None,
+    status: Annotated[
+        list[Status] | None, Query(max_length=len(Status), description="those in one of these states")
+    ] = None,
+    since: Annotated[
+        QueryMoment | None, Query(alias="from", description="those that begin then or later; a date is its whole day")
+    ] = None,
+    until: Annotated[
+        QueryMoment | None, Query(alias="to", description="those that begin then or earlier; a date is its whole day")
+    ] = None,
+    overlaps: Annotated[
+        QueryOverlap | None,
+        Query(description="those that share time with <from>/<to>, a day or a second; not together with from or to"),
+    ] = None,
+) -> AppointmentFilters:
+    return AppointmentFilters(patient_id, None if status is None else frozenset(status), since, until, overlaps)
 
 
 Reader = Annotated[Principal, Requires("appointments:read")]
@@ -45,12 +59,12 @@ Cached = Annotated[Cache, Depends(_cache)]
 async def list_appointments(
     who: Reader,
     page: Annotated[PageRequest, Depends(Paging(queries.SORTABLE))],
-    span: Annotated[queries.Span, Depends(_span)],
+    filters: Annotated[AppointmentFilters, Depends(_filters)],
     cache: Cached,
     reads: Reads,
 ) -> Response:
-    """A page of appointments with their patients; from and to are inclusive, on startTime."""
-    return JsonResponse(await queries.list_appointments(reads, cache, page, span))
+    """A page of appointments with their patients, of those that all filters let through."""
+    return JsonResponse(await queries.list_appointments(reads, cache, page, filters))
 
 
 @router.get("/{id}", response_model=AppointmentRead, operation_id="getAppointment", openapi_extra=DOCUMENTED)

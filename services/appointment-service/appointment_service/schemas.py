@@ -9,29 +9,12 @@ from chassis import inputs
 from chassis.inputs import WholeNumber
 from chassis.openapi import example_page
 from healthcare_contracts.events import AppointmentData
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from appointment_service.models import Status
+from appointment_service.times import LocalDateTime
 
-
-def _local(moment: datetime) -> datetime:
-    if moment.tzinfo is not None:
-        raise ValueError("must be a local date-time without an offset")
-    return moment
-
-
-def _date_time(value: object) -> object:
-    if not isinstance(value, str) or "T" not in value:
-        raise ValueError("must be a date-time such as 2026-05-20T09:00:00")
-    return value
-
-
-# https://spec.openapis.org/registry/format/date-time-local: a client that is told date-time would send an offset
-_DOCUMENTED = WithJsonSchema(
-    {"type": "string", "format": "date-time-local", "examples": ["2026-05-20T09:00:00"], "title": "local date-time"}
-)
-LocalDateTime = Annotated[datetime, BeforeValidator(_date_time), AfterValidator(_local), _DOCUMENTED]
 Notes = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10_000), inputs.Notes]
 
 

@@ -1,7 +1,7 @@
 """Writes, and the rules they keep."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from chassis.statement import Statement
 from chassis.transaction import Transaction
 from healthcare_contracts import topics
 
-from appointment_service.models import Status, appointment, cached_patient
+from appointment_service.models import LONGEST, Status, appointment, cached_patient
 from appointment_service.queries import CACHE, entity_tag
 from appointment_service.schemas import AppointmentCreate, AppointmentUpdate, appointment_event
 
@@ -30,6 +30,9 @@ NEXT = {
     Status.NO_SHOW: set[Status](),
 }
 """Which state may follow which; staying is always allowed."""
+
+YEARS = range(1900, 2201)
+SHORTEST = timedelta(minutes=1)
 
 _EDITED = ("start_time", "end_time", "notes", "status", "updated_at")
 _INSERT = Statement(sa.insert(appointment).returning(*appointment.c))
@@ -103,7 +106,8 @@ async def change_appointment(
         raise Conflict("the appointment has changed since that version", "version")
     if change.patient_id != row["patient_id"]:
         raise Invalid([FieldError("patientId", "cannot change")])
-    _check_times(change)
+    if (change.start_time, change.end_time) != (row["start_time"], row["end_time"]):
+        _check_times(change)  # older rows may break the rules, and have to be cancelled all the same
     changed = await tx.fetch_one(
         _UPDATE,
         appointment_id=id,
@@ -154,8 +158,18 @@ async def _locked(tx: Transaction, id: UUID, conditions: Conditions) -> Any:
 
 
 def _check_times(wanted: AppointmentUpdate) -> None:
-    if wanted.end_time <= wanted.start_time:
-        raise Invalid([FieldError("endTime", "must be after startTime")])
+    start, end = wanted.start_time, wanted.end_time
+    found = [
+        FieldError(name, f"must be between {YEARS[0]} and {YEARS[-1]}")
+        for name, moment in (("startTime", start), ("endTime", end))
+        if moment.year not in YEARS
+    ]
+    if end <= start:
+        found.append(FieldError("endTime", "must be after startTime"))
+    elif not SHORTEST <= end - start <= LONGEST:
+        found.append(FieldError("endTime", "must be 1 minute to 24 hours after startTime"))
+    if found:
+        raise Invalid(found)
 
 
 def _next(now: Status, wanted: Status | None) -> Status:

@@ -1,7 +1,9 @@
 """Book, read, change, remove: status codes, shapes, states and times."""
 
 import uuid
+from datetime import datetime
 
+import asyncpg
 import pytest
 
 KEYS = {
@@ -94,7 +96,7 @@ async def test_states_follow_one_another_as_drawn_and_in_no_other_way(client, bo
 @pytest.mark.contract("D20", "D23")
 async def test_the_longest_notes_and_the_finest_times_come_back_whole(client, body) -> None:
     notes = "line\n\ttabbed " + "ß" * 9_987
-    times = {"startTime": "2026-05-20T09:00:00.000001", "endTime": "2026-05-20T09:00:00.000002"}
+    times = {"startTime": "2026-05-20T09:00:00.000001", "endTime": "2026-05-20T09:01:00.000002"}
     assert len(notes) == 10_000
     read = (await client.post("/appointments", json=body(notes=notes, **times))).json()
     assert (read | {"notes": notes} | times) == read
@@ -121,3 +123,53 @@ async def test_bad_input_is_400_and_names_the_field(client, body, field, value) 
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+TIMES = {
+    ("2026-05-20T09:00:00", "2026-05-20T09:01:00"): None,
+    ("2026-05-20T09:00:00", "2026-05-21T09:00:00"): None,
+    ("1900-01-01T00:00:00", "1900-01-01T00:01:00"): None,
+    ("2200-12-31T00:00:00", "2200-12-31T23:59:59"): None,
+    ("2026-05-20T09:00:00", "2026-05-20T09:00:59.999999"): ["endTime"],
+    ("2026-05-20T09:00:00", "2026-05-21T09:00:00.000001"): ["endTime"],
+    ("2026-05-20T09:00:00", "2027-05-20T09:00:00"): ["endTime"],
+    ("1899-12-31T23:30:00", "1900-01-01T00:00:00"): ["startTime"],
+    ("2200-12-31T23:30:00", "2201-01-01T00:00:00"): ["endTime"],
+    ("0001-01-01T00:00:00", "0001-01-01T01:00:00"): ["startTime", "endTime"],
+    ("9999-12-31T23:00:00", "9999-12-31T23:30:00"): ["startTime", "endTime"],
+    ("1800-01-01T00:00:00", "2300-01-01T00:00:00"): ["startTime", "endTime", "endTime"],
+}
+
+
+@pytest.mark.contract("D23", "Q19")
+async def test_an_appointment_lasts_a_minute_to_a_day_between_1900_and_2200(client, body) -> None:
+    kept = (await client.post("/appointments", json=body())).json()
+    for (start, end), wrong in TIMES.items():
+        times = {"startTime": start, "endTime": end}
+        booked = await client.post("/appointments", json=body(**times))
+        moved = await client.put(f"/appointments/{kept['id']}", json=body(kept["patientId"], **times))
+        if wrong is None:
+            assert (booked.status_code, moved.status_code) == (201, 200), times
+            continue
+        for answer in (booked, moved):
+            assert answer.status_code == 400, times
+            assert [error["field"] for error in answer.json()["errors"]] == wrong
+
+
+@pytest.mark.contract("D23", "D17", "Q04", "Q05")
+@pytest.mark.parametrize("end", ["2026-05-20T09:00:00.000001", "2027-01-01T00:00:00", "9999-12-31T23:59:59"])
+async def test_times_from_before_the_rules_are_judged_when_they_change(client, body, database_url, end) -> None:
+    made = (await client.post("/appointments", json=body())).json()
+    path, patient = f"/appointments/{made['id']}", made["patientId"]
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        "UPDATE appointment SET end_time = $2 WHERE id = $1", uuid.UUID(made["id"]), datetime.fromisoformat(end)
+    )
+    await connection.close()
+    kept = {"startTime": made["startTime"], "endTime": end}
+    assert (await client.put(path, json=body(patient, notes="as it was", **kept))).status_code == 200
+    assert (await client.put(path, json=body(patient, startTime="2026-05-19T08:00:00", endTime=end))).status_code == 400
+    cancelled = await client.put(path, json=body(patient, status="CANCELLED", **kept))
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "CANCELLED")
+    assert (await client.put(path, json=body(patient))).status_code == 200
+    assert (await client.delete(path)).status_code == 204

@@ -67,6 +67,16 @@ async def test_from_and_to_are_inclusive_optional_and_up_to_92_days_apart(client
     assert await count("from=2031-01-01T00:00:00&to=2031-04-03T00:00:01") == -400
     assert await count("from=2031-01-01T00:00:00&to=2031-01-01T00:00:00") == 1
     assert await count("from=2031-01-01T00:00:01&to=2031-04-02T23:59:59") == 0
+    assert await count("from=2031-01-01&to=2031-04-03") == 2
+    assert await count("from=2031-01-01&to=2031-04-04") == -400
+    assert await count("from=2031-04-03&to=2031-04-03") == 1
+    late = {"startTime": "2031-04-03T23:59:59.999999", "endTime": "2031-04-04T00:30:00"}
+    await client.post("/appointments", json=body(**late))
+    for until in ("2031-04-03", "2031-04-03T23:59:59", "2031-04-03T23:59:59.999999"):
+        assert await count(f"from=2031-04-03&to={until}") == 2, until
+    assert await count("from=2031-04-03&to=2031-04-03T23:59:59.999998") == 1
+    assert await count("overlaps=2031-04-04T00:00:00") == await count("overlaps=2031-04-04") == 1
+    assert await count("overlaps=2031-04-04T00:30:00") == await count("overlaps=2031-04-02/2031-04-02") == 0
     later = await count("from=2031-01-01T00:00:01")
     assert later >= 1
     assert await count("to=2031-01-01T00:00:00") == await count("") - later

@@ -182,6 +182,8 @@ def _message(error: Mapping[str, Any]) -> str:
         return f"must have at least {context['min_length']} characters"
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters"
+    if kind == "too_long":
+        return f"must be given {context['max_length']} times at most"
     if kind in ("literal_error", "enum"):
         return f"must be {context['expected']}"
     if kind.startswith(("greater_than", "less_than")):
