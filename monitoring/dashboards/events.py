@@ -49,12 +49,16 @@ READ_MODEL = Row(
 TROUBLE = Row(
     "Trouble",
     (
-        Panel("Retries", (rate("consumer_retries_total", "group, topic, reason"),), "ops", width=12),
+        Panel("Retries", (rate("consumer_retries_total", "group, topic, reason"),), "ops"),
         Panel(
             "Dead letters",
             (gauge("consumer_dead_letters_total", "group, topic"),),
             about="Since the processes started; `hpctl dlq list` counts what is left.",
-            width=12,
+        ),
+        Panel(
+            "Events that skipped a version",
+            (gauge("projection_version_leaps_total", "group, topic"),),
+            about="Since the processes started. They were applied as any other.",
         ),
     ),
 )

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from hpctl.layout import Layout, service_named
 
 from hpctl import state
 from tests.conftest import Stack
+from tests.e2e.forgeries import envelope
 from tests.monitoring.live import a_patient
 
 LOCKS = """
@@ -83,12 +85,17 @@ async def kafka_refuses(stack: Stack, client: httpx.Client) -> None:
 
 
 async def a_poison_message(stack: Stack) -> None:
-    """Something on a topic that is no event."""
+    """Something on a topic that is no event, and beside it two events between which some are missing."""
+    stranger = str(uuid.uuid4())
     producer = AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{Layout(stack.offset).port('KAFKA_PORT')}")
     await producer.start()
     await producer.send_and_wait("patient.updated", b"this is no event", key=b"poison")
+    for version in (2, 9):
+        data = {"patientId": stranger, "name": "Ada Lovelace", "email": "ada@example.com", "version": version}
+        await producer.send_and_wait("patient.updated", envelope("patient.updated", data), key=stranger.encode())
     await producer.stop()
     await asyncio.to_thread(_until, stack, "appointment-service", "consumer_dead_letters_total")
+    await asyncio.to_thread(_until, stack, "appointment-service", "projection_version_leaps_total")
 
 
 def redis_hangs(stack: Stack, client: httpx.Client) -> None:

@@ -48,6 +48,19 @@ async def test_a_message_that_is_no_dead_letter_is_shown_too(gate: Edge, platfor
         assert (await gate.ask("GET", path, held)).status == 200, path
 
 
+@pytest.mark.contract("Z03")
+@pytest.mark.parametrize("at", [2**63 - 1, -(2**63), 253_402_300_800_000, -1, 0])
+async def test_no_time_and_no_fact_of_a_message_breaks_a_page(gate: Edge, platform: Platform, at: int):
+    told = dict.fromkeys(("topic", "partition", "offset", "group", "time", "reason", "exception"), "not readable")
+    forged = LETTER | {"at": at, "facts": told}
+    platform.answers = {TOPIC: (200, {"content": [forged, LETTER]}), f"{TOPIC}/0/7": (200, opened("{}") | forged)}
+    held = f"Cookie: {await session(gate)}"
+    for path in (PAGE, f"{PAGE}/0/7", f"{PAGE}/discard?count=2"):
+        reply = await gate.ask("GET", path, held)
+        assert reply.status == 200, path
+        assert b"not readable" in reply.body
+
+
 def test_what_is_shown_is_what_was_sent():
     assert pretty('{"a":[1,2.5]}') == '{\n  "a": [\n    1,\n    2.5\n  ]\n}'
     for exact in ('{"a":1,"a":2}', "1e999", "NaN", "0.10000000000000000001", "1.0e2", "not json"):

@@ -9,7 +9,7 @@ from healthcare_contracts import topics
 from appointment_service import projection, service
 
 GROUP = topics.APPOINTMENTS
-FOLLOWED = (topics.PATIENT_CREATED, topics.PATIENT_UPDATED, topics.PATIENT_DELETED)
+FOLLOWED = projection.FOLLOWED
 
 
 def handlers(cache: Cache) -> dict[str, Handler]:

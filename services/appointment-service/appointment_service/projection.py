@@ -7,6 +7,7 @@ and the live consumer go on: the version guard makes the order and the repetitio
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from chassis import logs
@@ -15,14 +16,28 @@ from chassis.received import Received
 from chassis.statement import Statement
 from chassis.text import sort_key
 from chassis.transaction import Reader
+from healthcare_contracts import topics
 from healthcare_contracts.events import PatientData, PatientDeletedData
+from prometheus_client import Counter
 from sqlalchemy.dialects.postgresql import insert
 
 from appointment_service.models import cached_patient
 
 log = logs.logger(__name__)
 
+FOLLOWED = (topics.PATIENT_CREATED, topics.PATIENT_UPDATED, topics.PATIENT_DELETED)
+# Compaction and a restore skip versions, too: what an event may do is never decided by it.
+LEAPS = Counter(
+    "projection_version_leaps_total", "Events that moved a row by more than one version", ["group", "topic"]
+)
+for _topic in FOLLOWED:  # from 0 on, or nobody would see the first one as an increase
+    LEAPS.labels(topics.APPOINTMENTS, _topic.name)
+
 _NAMES = ("name", "name_key", "email", "phone", "address", "version", "deleted_at", "updated_at")
+_before = cached_patient.alias("before")
+# A subquery in RETURNING sees the table as it was when the statement began.
+_id: sa.ColumnElement[UUID] = sa.literal_column("cached_patient.patient_id")
+_held = sa.select(_before.c.version).where(_before.c.patient_id == _id).scalar_subquery().label("held")
 _insert = insert(cached_patient).values({name: sa.bindparam(name) for name in ("patient_id", *_NAMES)})
 _UPSERT = Statement(
     _insert.on_conflict_do_update(
@@ -30,17 +45,17 @@ _UPSERT = Statement(
         set_={name: _insert.excluded[name] for name in _NAMES},
         # A tombstone never gives way, whatever a late event says of its version.
         where=(cached_patient.c.version < _insert.excluded.version) & cached_patient.c.deleted_at.is_(None),
-    )
+    ).returning(_held)
 )
 _BURY = Statement(
     _insert.on_conflict_do_update(
         index_elements=["patient_id"],
         set_={name: _insert.excluded[name] for name in _NAMES},
         where=cached_patient.c.deleted_at.is_(None),
-    )
+    ).returning(_held)
 )
 
-DELETED = "patient.deleted"
+DELETED = topics.PATIENT_DELETED.name
 LARGEST_VERSION = 2**31 - 1
 
 
@@ -66,10 +81,13 @@ async def apply(database: Reader, event: Received) -> bool:
         pydantic.ValidationError, Poison: as `row`.
     """
     values = row(event)
-    changed = await database.execute(_BURY if event.type == DELETED else _UPSERT, **values) == 1
-    if changed:
-        log.info("projection updated", patient_id=str(values["patient_id"]), version=values["version"], type=event.type)
-    return changed
+    changed = await database.fetch_one(_BURY if event.type == DELETED else _UPSERT, **values)
+    if changed is None:
+        return False
+    if changed["held"] is not None and values["version"] > changed["held"] + 1:
+        LEAPS.labels(topics.APPOINTMENTS, event.topic).inc()
+    log.info("projection updated", patient_id=str(values["patient_id"]), version=values["version"], type=event.type)
+    return True
 
 
 def _there(event: Received) -> dict[str, Any]:

@@ -42,8 +42,8 @@ class Patients:
         await self.raw(topic, patient, value)
         return value
 
-    async def raw(self, topic: str, patient: uuid.UUID, value: bytes | None) -> None:
-        await self._producer.send_and_wait(self._prefix + topic, value, key=str(patient).encode())
+    async def raw(self, topic: str, patient: uuid.UUID, value: bytes | None, headers: Any = None) -> None:
+        await self._producer.send_and_wait(self._prefix + topic, value, key=str(patient).encode(), headers=headers)
 
     async def tell(
         self,
@@ -52,6 +52,7 @@ class Patients:
         version: int | None,
         name: str = "John Doe",
         email: str = "john@example.com",
+        **envelope: Any,
     ) -> bytes | None:
         data = {
             "patientId": str(patient),
@@ -61,7 +62,7 @@ class Patients:
             "address": "123 Main St",
             "attributes": {"gender": "M", "dob": "1990-01-01"},
         }
-        return await self.send(topic, patient, data if version is None else data | {"version": version})
+        return await self.send(topic, patient, data if version is None else data | {"version": version}, **envelope)
 
     async def delete(self, patient: uuid.UUID, version: int) -> None:
         await self.send("patient.deleted", patient, {"patientId": str(patient), "version": version})

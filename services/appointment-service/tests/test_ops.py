@@ -87,6 +87,53 @@ async def test_a_dead_letter_is_listed_without_its_data_opened_replayed_and_disc
     assert await _waiting(admin, dead) == 0
 
 
+FACTS = ("topic", "partition", "offset", "group", "time", "reason", "exception", "another")
+ODD = (
+    b"",
+    b"-1",
+    b"1e3",
+    b"9" * 5000,
+    b"\xff\xfe",
+    b"many",
+    "\u0663".encode(),
+    b"\x1b[2J",
+    b"auth.audit",
+    b"2026-13-45",
+)
+
+
+@pytest.mark.contract("Z03")
+async def test_no_header_of_a_letter_decides_where_it_goes_or_holds_up_the_ones_behind(admin, patients, dead, environ):
+    """Every fact with every odd value, and a good letter at the end: listed, opened, replayed."""
+    patient, prefix = uuid.uuid4(), environ["KAFKA_TOPIC_PREFIX"]
+    for value in ODD:
+        headers = [(f"dead-letter-{fact}", value) for fact in FACTS] + [("replay-source", value), ("type", value)]
+        await patients.raw(dead.removeprefix(prefix), patient, CANARY, headers)
+    good = await patients.tell("patient.updated.appointments-cg.dlq", patient, 7, "Right", type="patient.updated")
+    listed = (await admin.get(f"/ops/dead-letters/{dead}")).json()["content"]
+    assert len(listed) == len(ODD) + 1
+    for letter in listed[:-1]:
+        assert {name: letter["facts"][name] for name in ("partition", "offset", "time")} == dict.fromkeys(
+            ("partition", "offset", "time"), "not readable"
+        )
+        assert max(map(len, letter["facts"].values())) <= 1000
+        assert (
+            await admin.get(f"/ops/dead-letters/{dead}/{letter['partition']}/{letter['offset']}")
+        ).status_code == 200
+    replayed = await admin.post("/ops/replay", json={"topic": dead})
+    assert (replayed.status_code, replayed.json()) == (200, {"replayed": len(ODD) + 1})
+
+    async def settled() -> bool:  # the odd ones come back, for they are no events; the good one was applied
+        waiting = (await admin.get(f"/ops/dead-letters/{dead}")).json()["content"]
+        assert [each["facts"]["topic"] for each in waiting] == [f"{prefix}appointments-cg.replay"] * len(ODD)
+        visit = {"patientId": str(patient), "startTime": "2026-05-20T09:00:00", "endTime": "2026-05-20T09:30:00"}
+        return (await admin.post("/appointments", json=visit)).json()["patientName"] == "Right"
+
+    await eventually(settled, every=0.3)
+    assert good is not None
+    assert (await admin.post("/ops/discard", json={"topic": dead})).json() == {"discarded": len(ODD)}
+
+
 async def test_only_the_services_own_dead_letters(admin, environ):
     for topic in ("patient.updated", f"{environ['KAFKA_TOPIC_PREFIX']}patient.updated.billing-service.dlq"):
         assert (await admin.get(f"/ops/dead-letters/{topic}")).status_code == 404

@@ -1,6 +1,7 @@
 """The read model follows the patients' events: forward only, once, and without a trace of the deleted."""
 
 import uuid
+from typing import Any
 
 import asyncpg
 import httpx2 as httpx
@@ -8,6 +9,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from appointment_service.main import create_app
 from chassis.testing import eventually, serve, token
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 
@@ -62,6 +64,35 @@ async def test_late_and_repeated_events_change_nothing(client, body, patients, d
     await _known(database_url, patients)
     rows = await _rows(database_url, patient)
     assert [(row["name"], row["version"]) for row in rows] == [("Fifth", 5)]
+
+
+@pytest.mark.contract("Z03")
+async def test_a_version_that_leaps_is_applied_and_counted(client, body, patients, database_url) -> None:
+    """Compaction and a restore leap, too; the first event of a patient may be any, and an old one moves nothing."""
+    patient = uuid.uuid4()
+
+    def leaps() -> dict[str, float]:
+        return {each.labels["topic"]: each.value for each in _samples("projection_version_leaps_total")}
+
+    before = leaps()
+    assert before.keys() == {"patient.created", "patient.updated", "patient.deleted"}
+    for version in (4, 5, 2, 1_000_005, 1_000_006):
+        await patients.tell("patient.updated", patient, version, f"Version {version}")
+    await _known(database_url, patients)
+    assert [row["name"] for row in await _rows(database_url, patient)] == ["Version 1000006"]
+    now = leaps()
+    assert now["patient.updated"] == before["patient.updated"] + 1
+    await patients.delete(patient, 1_000_009)
+
+    async def gone() -> bool:
+        return (await _rows(database_url, patient))[0]["deleted_at"] is not None
+
+    await eventually(gone)
+    assert leaps() == now | {"patient.deleted": now["patient.deleted"] + 1}
+
+
+def _samples(name: str) -> list[Any]:
+    return [each for family in REGISTRY.collect() for each in family.samples if each.name == name]
 
 
 @pytest.mark.contract("D06", "D17")

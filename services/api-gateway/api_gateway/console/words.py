@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from chassis.deadletterlog import NOT_READABLE
 from pydantic_core import from_json
 
 NOTHING = "–"
@@ -60,8 +61,11 @@ def moment(value: str | float | None) -> str:
     """`2026-05-20 09:00:00` UTC, from ISO 8601 or milliseconds of Unix time."""
     if value is None or value == "":
         return NOTHING
-    when = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(value / 1000, UTC)
-    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        when = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(value / 1000, UTC)
+        return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):  # whoever sent a message to Kafka also set its time
+        return NOT_READABLE
 
 
 def partitions(names: Sequence[str]) -> str:

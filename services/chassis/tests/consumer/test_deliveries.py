@@ -212,3 +212,9 @@ async def test_the_metrics_count_results_retries_dead_letters_lag_and_age(world:
     assert metric("consumer_dead_letters_total", **labels) == 1
     assert metric("projection_age_seconds_count", **labels) == 1
     assert 0 < metric("projection_age_seconds_sum", **labels) < 60
+
+
+@pytest.mark.contract("Z03")
+async def test_a_topic_is_not_subscribed_to_without_a_contract(world: Any) -> None:
+    with pytest.raises(ValueError, match="others"):
+        world.consumer().subscribe({"things": world.write, "others": world.write}, [world.terms("things")])
