@@ -4,6 +4,7 @@ Whoever may write to a topic may write anything there: an event is believed only
 what it says of itself. A record under another key would be out of order, and never compacted away.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ import orjson
 from aiokafka import ConsumerRecord
 
 from chassis.errors import Poison
+
+_CANONICAL = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class TopicContract(Protocol):
@@ -126,6 +129,9 @@ def _key(key: bytes | None, data: Mapping[str, Any], contract: TopicContract) ->
 
 def _uuid(value: object) -> str | None:
     try:
-        return str(UUID(value)) if isinstance(value, str) else None
+        if not isinstance(value, str):
+            return None
+        # Written as our producers do; making a UUID of it would take a third of the time of reading an event.
+        return value if _CANONICAL.fullmatch(value) else str(UUID(value))
     except ValueError:
         return None
