@@ -68,3 +68,9 @@ async def test_a_page_takes_no_body_and_no_other_method(edge: Edge) -> None:
     async with edge.connect() as line:
         assert (await line.ask("GET", "/", "Connection: close")).status == 200
         assert await line.closed()
+
+
+@pytest.mark.contract("D08")
+async def test_bytes_that_are_no_text_are_refused_on_its_own_pages(edge: Edge) -> None:
+    for target in ("/actuator/health?x=%ff", "/console/login?next=%ff", "/api-docs/%ff", "/?a=%C3"):
+        assert (await edge.ask("GET", target)).status == 400, target

@@ -7,6 +7,7 @@ route that needs no framework has it around itself, and the framework for all ot
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from urllib.parse import unquote_to_bytes
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +17,7 @@ from chassis import bodies, correlation, logs, tracing
 from chassis.classification import answer_to
 from chassis.cycle import WHOLE
 from chassis.direct import Call
-from chassis.errors import PayloadTooLarge, PlatformError
+from chassis.errors import FieldError, Invalid, PayloadTooLarge, PlatformError
 from chassis.http import BODY_LIMIT, HEADERS, JsonResponse, problem_response
 from chassis.proxies import Networks
 
@@ -131,9 +132,14 @@ class _Exchange:
         return given.decode("latin-1").rstrip("/") if given.startswith(b"/") and len(given) <= 128 else ""
 
     def _refused(self, headers: Mapping[bytes, bytes]) -> PlatformError | None:
-        forms = self._edge.forms
-        form = forms is not None and self._scope["path"].startswith(forms)
-        return bodies.refused(self._scope["method"], headers, self._edge.body_limit, form=form)
+        scope, forms = self._scope, self._edge.forms
+        if not _is_text(scope.get("raw_path", b"")):
+            return Invalid([FieldError("path", "must be UTF-8")])
+        # Where a query is read strictly, the parameter is named.
+        if (forms or scope["path"].startswith(QUIET)) and not _is_text(scope.get("query_string", b"")):
+            return Invalid([FieldError("query", "must be UTF-8")])
+        form = forms is not None and scope["path"].startswith(forms)
+        return bodies.refused(scope["method"], headers, self._edge.body_limit, form=form)
 
     async def _limited_receive(self) -> Message:
         message = await self._receive()
@@ -190,6 +196,17 @@ class _Exchange:
         logs.access(method, template, self._status, seconds)
         if tracing.on() and self._ids.sampled:
             tracing.record_request(method, template, self._status, self._ids, seconds)
+
+
+def _is_text(quoted: bytes) -> bool:
+    """Whether what is percent-encoded is UTF-8; otherwise characters would be replaced, and another text be meant."""
+    if b"%" not in quoted and quoted.isascii():
+        return True
+    try:
+        unquote_to_bytes(quoted).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _text(value: bytes | None) -> str | None:

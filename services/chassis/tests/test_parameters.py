@@ -206,3 +206,22 @@ async def test_every_route_and_method_is_strict_but_for_probes_and_who_may_not_i
         for path in ("health", "health/liveness", "health/readiness", "info", "metrics", "prometheus"):
             assert (await client.get(f"/actuator/{path}?colour=blue")).status_code == 200
         assert (await client.get("/nowhere?colour=blue")).status_code == 404
+
+
+@pytest.mark.contract("D08")
+async def test_bytes_that_are_no_text_are_refused_in_every_path_and_query() -> None:
+    router = APIRouter()
+    router.add_api_route("/straight/{name}", _answer_name, methods=["GET"])
+    app = create_app(ServiceSettings(), routers=[router])
+    async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:
+        assert (await client.get("/straight/%C3%A9")).json() == "\u00e9"
+        for path in ("straight", "actuator", "nowhere"):
+            for raw in ("%ff", "a%C3", "%ed%a0%80", "%c0%af"):
+                answer = await client.get(f"/{path}/{raw}")
+                assert (answer.status_code, answer.json()["detail"]) == (400, "path must be UTF-8")
+        answer = await client.get("/actuator/health?x=%ff")
+        assert (answer.status_code, answer.json()["detail"]) == (400, "query must be UTF-8")
+
+
+async def _answer_name(name: str) -> Response:
+    return JsonResponse(name)
