@@ -15,6 +15,7 @@ import pydantic
 import sqlalchemy as sa
 from appointment_service import projection
 from appointment_service.models import cached_patient
+from appointment_service.schemas import AppointmentRead
 from appointment_service.service import refresh
 from appointment_service.settings import Settings
 from chassis import logs
@@ -135,7 +136,8 @@ async def _batches(events: AsyncIterator[Received]) -> AsyncIterator[list[Receiv
 @asynccontextmanager
 async def _service(layout: Layout) -> AsyncIterator[tuple[Database, Cache]]:
     settings = Settings.from_environ(environment(layout, service_named("appointment-service")))
-    database, cache = Database(settings), Cache(settings)
+    database = Database(settings)
+    cache = Cache(settings, database, AppointmentRead)
     await database.start()
     await cache.start()
     try:

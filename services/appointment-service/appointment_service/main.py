@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from healthcare_contracts import permissions, topics
 
 from appointment_service import consumers, routes
+from appointment_service.schemas import AppointmentRead
 from appointment_service.settings import Settings
 
 _WRITTEN = (topics.APPOINTMENT_BOOKED, topics.APPOINTMENT_UPDATED, topics.APPOINTMENT_CANCELLED)
@@ -22,7 +23,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application with its parts: schema, database, cache, and Kafka both ways."""
     settings = settings or Settings.from_environ()
     database = Database(settings)
-    cache = Cache(settings)
+    cache = Cache(settings, database, AppointmentRead)
     producer = KafkaProducer(settings, [*_TOPICS, *(dead for topic in _TOPICS for dead in topic.dead_letters())])
     consumer = Consumer(settings, group=consumers.GROUP, database=database, producer=producer)
     consumer.subscribe(consumers.handlers(cache), topics.TOPICS)

@@ -11,6 +11,7 @@ from chassis.cache import Cache
 from chassis.conditional import Conditions
 from chassis.errors import Conflict, FieldError, Invalid, NotFound
 from chassis.events import Event
+from chassis.evictions import RECORD, recorded
 from chassis.ids import new_id
 from chassis.statement import Statement
 from chassis.transaction import Transaction
@@ -35,7 +36,7 @@ YEARS = range(1900, 2201)
 SHORTEST = timedelta(minutes=1)
 
 _EDITED = ("start_time", "end_time", "notes", "status", "updated_at")
-_INSERT = Statement(sa.insert(appointment).returning(*appointment.c))
+_INSERT = Statement(recorded(sa.insert(appointment).returning(*appointment.c), CACHE))
 _PATIENT = Statement(
     sa.select(cached_patient.c.version, cached_patient.c.deleted_at).where(
         cached_patient.c.patient_id == sa.bindparam("patient_id")
@@ -50,15 +51,23 @@ _LOCK = Statement(
     .with_for_update()
 )
 _UPDATE = Statement(
-    sa.update(appointment)
-    .where(appointment.c.id == sa.bindparam("appointment_id"))
-    .values(
-        {name: sa.bindparam(name) for name in _EDITED}
-        | {"version": appointment.c.version + 1, "patient_version": _SHOWN}
+    recorded(
+        sa.update(appointment)
+        .where(appointment.c.id == sa.bindparam("appointment_id"))
+        .values(
+            {name: sa.bindparam(name) for name in _EDITED}
+            | {"version": appointment.c.version + 1, "patient_version": _SHOWN}
+        )
+        .returning(*appointment.c),
+        CACHE,
     )
-    .returning(*appointment.c)
 )
-_DELETE = Statement(sa.delete(appointment).where(appointment.c.id == sa.bindparam("id")))
+_DELETE = Statement(
+    recorded(
+        sa.delete(appointment).where(appointment.c.id == sa.bindparam("id")).returning(appointment.c.id),
+        CACHE,
+    )
+)
 
 
 async def book_appointment(tx: Transaction, cache: Cache, new: AppointmentCreate) -> UUID:
@@ -128,16 +137,17 @@ async def cancel_appointment(tx: Transaction, cache: Cache, id: UUID, conditions
         NotFound, PreconditionFailed, Invalid.
     """
     row = await _locked(tx, id, conditions)
-    await tx.execute(_DELETE, id=id)
-    gone = dict(row) | {"status": Status.CANCELLED.value, "version": row["version"] + 1}
+    deleted = await tx.fetch_one(_DELETE, id=id)
+    assert deleted is not None  # noqa: S101 - it is locked
+    gone = dict(row) | dict(deleted) | {"status": Status.CANCELLED.value, "version": row["version"] + 1}
     await _announce(tx, cache, topics.APPOINTMENT_CANCELLED, gone)
 
 
-def refresh(cache: Cache) -> Callable[[], Awaitable[None]]:
-    """An after-commit callback that makes every cached read invalid."""
+def refresh(cache: Cache, record: int | None = None) -> Callable[[], Awaitable[None]]:
+    """An after-commit callback that makes every cached read invalid; `record` as in Cache.evict."""
 
     async def refreshed() -> None:
-        await cache.bump(CACHE)
+        await cache.bump(CACHE, record)
 
     return refreshed
 
@@ -191,5 +201,5 @@ async def _announce(tx: Transaction, cache: Cache, topic: topics.Topic, row: Any
         data=appointment_event(row),
     )
     await outbox.publish(tx, event)
-    tx.after_commit(refresh(cache))
+    tx.after_commit(refresh(cache, row[RECORD]))
     log.info("appointment changed", type=event.type, appointment_id=str(row["id"]), version=row["version"])

@@ -1,13 +1,12 @@
 """A read-through cache of ready answers over Redis.
 
-A read with Redis down, slow or wrong is a miss, never an error. An eviction leaves a marker: a reader that missed
-before the eviction and comes back with the old row is refused, because the marker is no longer the one it saw (a
-lease, as in Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1). Lists live under a
-generation, which every write replaces; while Redis has not heard of that, reads go past it, and it is told again.
+A read with Redis down, slow or wrong is a miss, never an error. No read shows what an acknowledged write has replaced:
+an entry counts only under the tag that its reader saw before it asked the database, and every eviction replaces the tag
+(a lease, as in Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, section 3.2.1). `chassis.coherence` decides
+whether what Redis answers may be believed at all.
 """
 
 import asyncio
-import contextlib
 import random
 import secrets
 from collections.abc import Awaitable, Callable
@@ -15,160 +14,141 @@ from typing import Any
 
 import hiredis
 import prometheus_client
+from pydantic import BaseModel
 
 from chassis import logs, tracing
 from chassis.actuator import Health
+from chassis.coherence import Coherence
+from chassis.entries import TOKEN_BYTES, entry_name, format_of, packed, tag_name, unpacked
 from chassis.errors import Unavailable
+from chassis.evictions import LISTS, Eviction, Evictions
 from chassis.redis import RedisConnection
 from chassis.settings import CacheSettings
 from chassis.tally import Counter
+from chassis.transaction import Reader
 
 log = logs.logger(__name__)
 
 REQUESTS = Counter("cache_requests_total", "Cached reads", ["cache", "key_pattern", "result"])
 EVICTIONS = prometheus_client.Counter("cache_evictions_total", "Entries and generations made invalid", ["cache"])
 
-MARKER_MS = 60_000
 _REDIS = {"db.system.name": "redis"}
-GENERATION_MS = 86_400_000
-AGAIN_SECONDS = 0.2
 
-# KEYS: entry, marker. ARGV: marker as the reader saw it, body, life in ms. A fill that an eviction overtook is refused.
-_FILL = """
-if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return 1
-"""
-# KEYS: generation. ARGV: a new generation, should there be none; its life in ms; the entry's name.
-_LISTED = """
-local generation = redis.call('GET', KEYS[1])
-if not generation then
-  generation = ARGV[1]
-  redis.call('SET', KEYS[1], generation, 'PX', ARGV[2])
+# KEYS: tag. ARGV: its value where there is none, or none that is a tag; its life in ms.
+_TAG = f"""
+local tag = redis.pcall('GET', KEYS[1])
+if type(tag) ~= 'string' or #tag ~= {TOKEN_BYTES} then
+  tag = ARGV[1]
+  redis.call('SET', KEYS[1], tag, 'PX', ARGV[2])
 end
-return {generation, redis.call('GET', KEYS[1] .. ':' .. generation .. ':' .. ARGV[3])}
+return tag
 """
 
 Fill = Callable[[], Awaitable[bytes | None]]
 
 
 class Cache:
-    """A part that is never critical; CACHE_TYPE=none makes every read a fill and every eviction nothing."""
+    """A part that is never critical; CACHE_TYPE=none makes every read a fill and every eviction nothing.
+
+    `reader` reaches the database that has the tables of `chassis.evictions`; `shape` is the schema of the answers.
+    """
 
     name = "redis"
     role = None
     critical = False
 
-    def __init__(self, settings: CacheSettings) -> None:
+    def __init__(self, settings: CacheSettings, reader: Reader, shape: type[BaseModel]) -> None:
         self._on = settings.cache_type == "redis"
-        self._ttl = settings.cache_ttl_seconds
+        self._ttl_ms = settings.cache_ttl_seconds * 1000
+        self._format = format_of(shape)
         self._redis = RedisConnection(settings)
-        self._flights: dict[str, asyncio.Task[bytes | None]] = {}
-        self._owed: set[str] = set()
-        self._payer: asyncio.Task[None] | None = None
+        self._evictions = Evictions(reader)
+        self._coherence = Coherence(self._redis, self._evictions, self._format, 2 * self._ttl_ms)
+        self._flights: dict[tuple[str, bytes], asyncio.Task[bytes | None]] = {}
 
     async def start(self) -> None:
-        """Begins to connect."""
+        """Begins to connect, and to keep the cache coherent."""
         if self._on:
             await self._redis.start()
+            await self._coherence.start()
 
     async def stop(self) -> None:
         """Disconnects."""
-        if self._payer is not None:
-            self._payer.cancel()
         if self._on:
+            await self._coherence.stop()
             await self._redis.stop()
 
     async def health(self) -> Health:
-        """Up while Redis answers."""
+        """Up while Redis answers and its entries may be read."""
         if not self._on:
             return Health(up=True, details={"cache": "none"})
         await self._redis.command("PING")
-        return Health(up=True)
+        return Health(up=self._coherence.open)
 
     async def get_or_fill(self, cache: str, pattern: str, key: str, fill: Fill) -> bytes | None:
         """The entry, or what `fill` answers, which is kept unless it is None or was evicted meanwhile.
 
         `pattern` is the key with its variable parts named ("{id}"), for the metrics.
         """
-        if not self._on:
-            return await fill()
-        entry, marker = f"{cache}:{key}", f"{cache}:{key}:evicted"
-        found = await self._try("MGET", entry, marker)
-        if found is None:
-            REQUESTS.labels(cache, pattern, "error").inc()
-            return await fill()
-        if found[0] is not None:
-            REQUESTS.labels(cache, pattern, "hit").inc()
-            return bytes(found[0])
-        REQUESTS.labels(cache, pattern, "miss").inc()
-        seen = found[1] or b""
-        return await self._fly(entry + seen.decode("latin-1"), lambda: self._filled(entry, marker, seen, fill))
+        return await self._read(cache, pattern, key, key, fill)
 
     async def get_or_fill_list(self, cache: str, pattern: str, key: str, fill: Fill) -> bytes | None:
         """The same for answers made of many rows: all entries of a cache become invalid by `bump`."""
+        return await self._read(cache, pattern, key, LISTS, fill)
+
+    async def evict(self, cache: str, *keys: str, record: int | None = None) -> None:
+        """Makes entries invalid, also for readers that are on their way back with an old row.
+
+        What Redis does not acknowledge is sent again until it does, by another process if this one dies, and no entry
+        is read before. `record` is the row that says so, written with the change (`evictions.recorded`); without one,
+        a row is written when it is needed.
+
+        Raises:
+            Unavailable: neither Redis nor the database has taken note of it.
+        """
+        EVICTIONS.labels(cache).inc(len(keys))
+        if not self._on:
+            if record is not None:
+                await self._evictions.forget([record])
+            return
+        eviction = Eviction(cache, keys, record)
+        if not await self._coherence.evict(eviction) and record is None:
+            await self._evictions.record(cache, keys)
+
+    async def bump(self, cache: str, record: int | None = None) -> None:
+        """Makes every list of a cache invalid, as `evict` does for entries."""
+        await self.evict(cache, LISTS, record=record)
+
+    async def _read(self, cache: str, pattern: str, key: str, tagged: str, fill: Fill) -> bytes | None:
         if not self._on:
             return await fill()
-        generation_key = f"{cache}:generation"
-        fresh = secrets.token_hex(8)
-        found = await self._try("EVAL", _LISTED, 1, generation_key, fresh, GENERATION_MS, key)
-        if found is None or cache in self._owed:
+        fence = self._coherence.fence_for(cache, tagged)
+        if fence is None:
             REQUESTS.labels(cache, pattern, "error").inc()
             return await fill()
-        if found[1] is not None:
+        entry, tag_key = entry_name(cache, self._format, key), tag_name(cache, tagged)
+        floor, epoch = fence.acknowledged, self._coherence.epoch
+        found = await self._try("MGET", entry, tag_key, fence.key)
+        if found is None or not fence.holds(found[2], floor):
+            if found is not None:
+                self._coherence.went_back(fence)
+            REQUESTS.labels(cache, pattern, "error").inc()
+            return await fill()
+        tag = found[1]
+        if tag is not None and (body := unpacked(epoch + tag, found[0])) is not None:
             REQUESTS.labels(cache, pattern, "hit").inc()
-            return bytes(found[1])
+            return body
         REQUESTS.labels(cache, pattern, "miss").inc()
-        entry = f"{generation_key}:{found[0].decode()}:{key}"
-        return await self._fly(entry, lambda: self._listed(entry, fill))
+        return await self._missed(entry, tag_key, epoch, tag, fill)
 
-    async def evict(self, cache: str, key: str) -> None:
-        """Makes an entry invalid, also for readers that are on their way back with the old row.
-
-        Raises:
-            Unavailable: Redis did not acknowledge it. After a commit that is logged; a consumer tries again.
-        """
-        if self._on:
-            EVICTIONS.labels(cache).inc()
-            marker = self._must("SET", f"{cache}:{key}:evicted", secrets.token_hex(8), "PX", MARKER_MS)
-            await asyncio.gather(marker, self._must("DEL", f"{cache}:{key}"))
-
-    async def bump(self, cache: str) -> None:
-        """Makes every list of a cache invalid.
-
-        Raises:
-            Unavailable: Redis did not acknowledge it. It is told again until it does; no list is read from it before.
-        """
-        if not self._on:
-            return
-        EVICTIONS.labels(cache).inc()
-        try:
-            await self._renew(cache)
-        except Unavailable:
-            self._owed.add(cache)
-            if self._payer is None or self._payer.done():
-                self._payer = asyncio.create_task(self._pay(), name="cache evictions")
-            raise
-
-    async def _renew(self, cache: str) -> None:
-        await self._must("SET", f"{cache}:generation", secrets.token_hex(8), "PX", GENERATION_MS)
-        # Replies come in order: whatever failed before this was sent, this makes up for.
-        self._owed.discard(cache)
-
-    async def _pay(self) -> None:
-        while self._owed:
-            await asyncio.sleep(AGAIN_SECONDS)
-            for cache in tuple(self._owed):
-                with contextlib.suppress(Unavailable):
-                    await self._renew(cache)
-
-    async def _must(self, *words: bytes | str | int) -> None:
-        """A refusal (a replica, no memory left, a failed disk) is Redis's trouble as much as silence is."""
-        try:
-            await self._redis.command(*words)
-        except hiredis.ReplyError as error:
-            log.warning("redis refused a command", code=str(error).partition(" ")[0])
-            raise Unavailable("redis") from None
+    async def _missed(self, entry: str, tag_key: str, epoch: bytes, tag: bytes | None, fill: Fill) -> bytes | None:
+        if tag is None or len(tag) != TOKEN_BYTES:
+            tag = await self._try("EVAL", _TAG, 1, tag_key, secrets.token_hex(8), 2 * self._ttl_ms)
+        if tag is None:
+            return await fill()
+        head = epoch + tag
+        # The head in its name: who comes after an eviction joins no fill that began before it.
+        return await self._fly((entry, head), lambda: self._filled(entry, head, fill))
 
     async def _try(self, *words: bytes | str | int) -> Any:
         """The reply; None when Redis is down, slow, or answers nonsense."""
@@ -182,7 +162,7 @@ class Cache:
                 log.warning("redis refused a command", code=str(error).partition(" ")[0])
             return None
 
-    async def _fly(self, flight: str, fill: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
+    async def _fly(self, flight: tuple[str, bytes], fill: Fill) -> bytes | None:
         """One fill at a time for one entry; the others wait for its answer."""
         task = self._flights.get(flight)
         if task is None:
@@ -192,18 +172,10 @@ class Cache:
         # A reader who hangs up must not take the others' answer along.
         return await asyncio.shield(task)
 
-    async def _filled(self, entry: str, marker: str, seen: bytes, fill: Fill) -> bytes | None:
+    async def _filled(self, entry: str, head: bytes, fill: Fill) -> bytes | None:
         body = await fill()
         if body is not None:
-            await self._try("EVAL", _FILL, 2, entry, marker, seen, body, self._life())
+            # Give or take a tenth: entries made together must not expire together.
+            life = int(self._ttl_ms * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
+            await self._try("SET", entry, packed(head, body), "PX", life)
         return body
-
-    async def _listed(self, entry: str, fill: Fill) -> bytes | None:
-        body = await fill()
-        if body is not None:
-            await self._try("SET", entry, body, "PX", self._life())
-        return body
-
-    def _life(self) -> int:
-        """Milliseconds, give or take a tenth: entries made together must not expire together."""
-        return int(self._ttl * 1000 * random.uniform(0.9, 1.1))  # noqa: S311 - no secret

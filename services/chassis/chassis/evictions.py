@@ -10,16 +10,20 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import sqlalchemy as sa
+from prometheus_client import Gauge
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import Field, SQLModel
 
 from chassis.statement import Statement
 from chassis.transaction import Reader
 
+PENDING = Gauge("cache_evictions_pending", "Evictions that Redis has not acknowledged; their entries are not read")
+
 LISTS = ""
 """The key that stands for every list of a cache."""
 
-BATCH = 1000
+BATCH = 500
 """Records that one look reads; more than that and a new epoch is cheaper."""
 
 
@@ -51,13 +55,48 @@ RECORD = "eviction_id"
 """The column that `recorded` adds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Eviction:
     """`keys` of a cache that became invalid; `record` is the row that says so, None where nothing is recorded."""
 
     cache: str
     keys: tuple[str, ...]
     record: int | None = None
+
+
+class Pending:
+    """A process's evictions that Redis has not acknowledged yet, and the records of those that it has.
+
+    `keys`: (cache, key) of each, which must not be read; `settled`: records that can be deleted.
+    """
+
+    def __init__(self) -> None:
+        self.evictions: tuple[Eviction, ...] = ()
+        self.keys: set[tuple[str, str]] = set()
+        self.settled: set[int] = set()
+
+    @property
+    def records(self) -> set[int | None]:
+        """The records that are known here already."""
+        return {each.record for each in self.evictions} | self.settled
+
+    def add(self, eviction: Eviction) -> bool:
+        """Whether it could be remembered: there is a limit, and a new epoch is cheaper than so many."""
+        if len(self.keys) >= BATCH or len(self.evictions) >= BATCH:
+            return False
+        self.evictions = (*self.evictions, eviction)
+        self.keys.update((eviction.cache, key) for key in eviction.keys)
+        PENDING.set(len(self.evictions))
+        return True
+
+    def settle(self, *evictions: Eviction) -> None:
+        """These are done with."""
+        self.settled.update(each.record for each in evictions if each.record is not None)
+        if self.evictions:
+            done = set(evictions)
+            self.evictions = tuple(each for each in self.evictions if each not in done)
+            self.keys = {(each.cache, key) for each in self.evictions for key in each.keys}
+            PENDING.set(len(self.evictions))
 
 
 def recorded(change: Any, cache: str, key: str | None = None) -> sa.Select[Any]:
@@ -96,9 +135,11 @@ _OLD = Statement(
 )
 _CURRENT = Statement(sa.select(_epoch.c.identity, _epoch.c.epoch))
 # A new epoch makes every recorded eviction moot: its entries are filled by reads that see what those changes wrote.
+_values: dict[str, Any] = {"identity": sa.bindparam("of"), "epoch": sa.bindparam("new")}
 _REPLACE = Statement(
-    sa.update(_epoch)
-    .values(identity=sa.bindparam("of"), epoch=sa.bindparam("new"))
+    upsert(_epoch)
+    .values(id=sa.literal_column("1"), **_values)
+    .on_conflict_do_update(index_elements=["id"], set_=_values)
     .add_cte(sa.delete(_eviction).cte("moot"))
 )
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 from collections import deque
+from collections.abc import Callable
 from typing import Any, cast
 
 import hiredis
@@ -42,6 +43,10 @@ class RedisConnection(asyncio.Protocol):
         self._tls = redis_tls(settings)
         self._timeout = settings.redis_timeout_seconds
         self.up = False
+        self.connections = 0
+        """How many were made: what was sent on one before the current one may have been lost."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when a connection is up, and when it is lost."""
         self._answered = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader()
@@ -97,9 +102,12 @@ class RedisConnection(asyncio.Protocol):
 
     def _greeted(self, answered: "asyncio.Future[Any]") -> None:
         if answered.cancelled() or (error := answered.exception()) is None:
-            self.up = not answered.cancelled() and (self.up or answered.result() == b"PONG")
-            if self.up:
+            greeted = not answered.cancelled() and answered.result() == b"PONG"
+            if greeted and not self.up and self._transport is not None:
+                self.up = True
+                self.connections += 1
                 self._answered.set()
+                self.changed()
         elif isinstance(error, hiredis.ReplyError):
             log.error("redis refused the greeting", code=str(error).partition(" ")[0])
             self._drop()
@@ -124,9 +132,16 @@ class RedisConnection(asyncio.Protocol):
         """Whoever waits is told."""
         self._drop()
 
+    def reconnect(self) -> None:
+        """Gives the connection up; another is made after a moment, perhaps to another server of the same name."""
+        self._drop()
+
     def _drop(self) -> None:
+        was_up = self.up
         transport, self._transport, self.up = self._transport, None, False
         self._answered.set()
+        if was_up:
+            self.changed()
         waiting, self._waiting = self._waiting, deque()
         self._unsent = []
         if transport is not None:

@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from chassis import logs, outbox
 from chassis.cache import Cache
 from chassis.events import Event
+from chassis.evictions import RECORD, recorded
 from chassis.statement import Statement
 from chassis.transaction import Transaction
 from healthcare_contracts import topics
 from healthcare_contracts.events import BillingAccountRequestedData
 
 from patient_service.models import ACTIVE, PENDING, patient
+from patient_service.queries import CACHE
 from patient_service.service import evict
 
 log = logs.logger(__name__)
@@ -26,7 +28,14 @@ def _pending_among() -> sa.ColumnElement[bool]:
 
 
 _ACTIVATE = Statement(
-    sa.update(patient).where(_pending_among()).values(billing_status=sa.bindparam("status")).returning(patient.c.id)
+    recorded(
+        sa.update(patient)
+        .where(_pending_among())
+        .values(billing_status=sa.bindparam("status"))
+        .returning(patient.c.id),
+        CACHE,
+        "id",
+    )
 )
 _OVERDUE = Statement(
     sa.select(patient)
@@ -46,8 +55,10 @@ _REQUESTED = Statement(
 
 async def activate(tx: Transaction, cache: Cache, ids: Sequence[UUID]) -> None:
     """Their billing accounts exist: PENDING becomes ACTIVE. No new version and no event; only the cache is told."""
-    for row in await tx.fetch_all(_ACTIVATE, ids=list(ids), status=ACTIVE):
-        tx.after_commit(evict(cache, row["id"]))
+    rows = await tx.fetch_all(_ACTIVATE, ids=list(ids), status=ACTIVE)
+    if rows:
+        tx.after_commit(evict(cache, [row["id"] for row in rows], rows[0][RECORD]))
+    for row in rows:
         log.info("billing account active", patient_id=str(row["id"]))
 
 

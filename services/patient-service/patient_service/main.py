@@ -18,6 +18,7 @@ from patient_service import consumers, routes
 from patient_service.keys import fill_keys
 from patient_service.provisioning import Provisioning
 from patient_service.registration import Registrations
+from patient_service.schemas import PatientRead
 from patient_service.seed import seed
 from patient_service.settings import Settings
 
@@ -28,7 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application with its parts: schema, database, cache, Kafka both ways, and billing."""
     settings = settings or Settings.from_environ()
     database = Database(settings)
-    cache = Cache(settings)
+    cache = Cache(settings, database, PatientRead)
     producer = KafkaProducer(settings, [*_TOPICS, *(dead for topic in _TOPICS for dead in topic.dead_letters())])
     consumer = Consumer(settings, group=consumers.GROUP, database=database, producer=producer)
     consumer.subscribe(consumers.handlers(cache), topics.TOPICS)

@@ -1,6 +1,6 @@
 """Writes, and the rules they keep."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from chassis.cache import Cache
 from chassis.conditional import Conditions
 from chassis.errors import Conflict, NotFound
 from chassis.events import Event
+from chassis.evictions import RECORD, recorded
 from chassis.statement import Statement
 from chassis.transaction import Transaction
 from healthcare_contracts import topics
@@ -36,16 +37,26 @@ def _kept_email_key() -> sa.ColumnElement[str]:
 
 
 _UPDATE = Statement(
-    sa.update(patient)
-    .where(patient.c.id == sa.bindparam("patient_id"))
-    .values(
-        {name: sa.bindparam(name) for name in _EDITED}
-        | {"version": patient.c.version + 1, "keyed_version": patient.c.version + 1, "email_key": _kept_email_key()}
-    )
-    .returning(*patient.c),
+    recorded(
+        sa.update(patient)
+        .where(patient.c.id == sa.bindparam("patient_id"))
+        .values(
+            {name: sa.bindparam(name) for name in _EDITED}
+            | {"version": patient.c.version + 1, "keyed_version": patient.c.version + 1, "email_key": _kept_email_key()}
+        )
+        .returning(*patient.c),
+        CACHE,
+        "id",
+    ),
     conflicts=TAKEN,
 )
-_DELETE = Statement(sa.delete(patient).where(patient.c.id == sa.bindparam("id")).returning(patient.c.version))
+_DELETE = Statement(
+    recorded(
+        sa.delete(patient).where(patient.c.id == sa.bindparam("id")).returning(patient.c.id, patient.c.version),
+        CACHE,
+        "id",
+    )
+)
 
 
 async def update_patient(tx: Transaction, cache: Cache, id: UUID, change: PatientUpdate, conditions: Conditions) -> Any:
@@ -60,7 +71,7 @@ async def update_patient(tx: Transaction, cache: Cache, id: UUID, change: Patien
     row = await tx.fetch_one(_UPDATE, patient_id=id, **columns(change, datetime.now(UTC)))
     assert row is not None  # noqa: S101 - it is locked
     await outbox.publish(tx, event_of(topics.PATIENT_UPDATED, id, row["version"], patient_event(row)))
-    tx.after_commit(evict(cache, id))
+    tx.after_commit(evict(cache, [id], row[RECORD]))
     log.info("patient updated", patient_id=str(id), version=row["version"])
     return row
 
@@ -72,20 +83,22 @@ async def delete_patient(tx: Transaction, cache: Cache, id: UUID, conditions: Co
         NotFound, PreconditionFailed, Invalid.
     """
     await _locked(tx, id, conditions)
-    version = await tx.fetch_value(_DELETE, id=id) + 1
+    row = await tx.fetch_one(_DELETE, id=id)
+    assert row is not None  # noqa: S101 - it is locked
+    version = row["version"] + 1
     gone = PatientDeletedData(patient_id=id, version=version).model_dump(mode="json", by_alias=True)
     await outbox.publish(tx, event_of(topics.PATIENT_DELETED, id, version, gone))
     for topic in (topics.PATIENT_CREATED, topics.PATIENT_UPDATED):
         await outbox.publish(tx, event_of(topic, id, version, None))
-    tx.after_commit(evict(cache, id))
+    tx.after_commit(evict(cache, [id], row[RECORD]))
     log.info("patient deleted", patient_id=str(id), version=version)
 
 
-def evict(cache: Cache, id: UUID) -> Callable[[], Awaitable[None]]:
-    """An after-commit callback that drops the patient's cache entry."""
+def evict(cache: Cache, ids: Iterable[UUID], record: int | None = None) -> Callable[[], Awaitable[None]]:
+    """An after-commit callback that drops the patients' cache entries; `record` as in Cache.evict."""
 
     async def evicted() -> None:
-        await cache.evict(CACHE, str(id))
+        await cache.evict(CACHE, *map(str, ids), record=record)
 
     return evicted
 
