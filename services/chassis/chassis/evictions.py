@@ -172,6 +172,10 @@ class Evictions:
         row = await self._reader.fetch_one(_CURRENT)
         return (row["identity"], row["epoch"]) if row is not None else ("", "")
 
+    async def forget_epoch(self) -> None:
+        """Has the replicas begin a new one, because the database's own rows were replaced: by a restore."""
+        await self.replace_epoch("", "")
+
     async def replace_epoch(self, identity: str, epoch: str) -> None:
         """Makes every entry invalid for every replica, at their next look."""
         await self._reader.execute(_REPLACE, of=identity, new=epoch)

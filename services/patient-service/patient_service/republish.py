@@ -11,6 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from chassis import logs, outbox
 from chassis.db import Database
+from chassis.evictions import Evictions
 from chassis.migrations import Migrations
 from chassis.statement import Statement
 from chassis.transaction import Transaction
@@ -37,6 +38,7 @@ _RAISE = Statement(
 async def republish(tx: Transaction) -> int:
     """Raises the version of every patient and tells everybody; how many there are."""
     count, after = 0, UUID(int=0)
+    await Evictions(tx).forget_epoch()
     while rows := await tx.fetch_all(_RAISE, after=after, limit=_BATCH):
         told = [event_of(topics.PATIENT_UPDATED, row["id"], row["version"], patient_event(row)) for row in rows]
         await outbox.publish_all(tx, told)
