@@ -25,7 +25,7 @@ from auth_service.throttle import Caller
 
 log = logs.logger(__name__)
 
-_NOBODY = UUID(int=0)
+_NOBODY = UUID(topics.NOBODY)
 _INSERT = Statement(sa.insert(users), conflicts={UNIQUE_EMAIL: "email", "uq_users_email": "email"})
 
 
