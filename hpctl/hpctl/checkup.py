@@ -36,6 +36,10 @@ def examine(layout: Layout) -> Iterator[Finding]:
     yield _disk(layout)
     yield _leftovers(layout)
     yield _ports(layout)
+    if state.running(layout) is not None:
+        from hpctl.collisions import collisions  # with what `make install` may not have installed
+
+        yield from (Finding(False, sentence) for sentence in collisions(layout))
 
 
 def _guarded(check: Callable[[], Finding]) -> Finding:
