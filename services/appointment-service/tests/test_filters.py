@@ -275,8 +275,8 @@ async def test_each_filter_has_its_index(client: httpx.AsyncClient, database_url
 def test_the_shapes_that_are_kept_are_bounded() -> None:
     fields = ("startTime", "endTime", "status", "createdAt", "patientName")
     orders = (order for size in range(1, 6) for order in itertools.permutations(fields, size))
-    shapes = [tuple(Sort(field, way) for field in order) for order in orders for way in (False, True)]
-    assert len(shapes) > SHAPES
+    shapes = [tuple(Sort(field, way) for field in order) for order in orders for way in (False, True)][: SHAPES + 20]
+    assert len(shapes) == SHAPES + 20
     for shape in shapes:
         APPOINTMENTS.page(shape, ("from",))
     assert APPOINTMENTS.page.cache_info().currsize == SHAPES

@@ -62,7 +62,7 @@ class Listing:
     def _page(self, sort: Sequence[Sort], filters: Sequence[str]) -> Statement:
         """Ids are found in an index alone where there is one, then the page's rows are read."""
         order = self._order(sort)
-        beside = any(self._sortable[each.field].table is not self._table for each in sort)
+        beside = any(getattr(self._sortable[each.field], "table", self._table) is not self._table for each in sort)
         ids = sa.select(self._table.c.id).select_from(self._source if beside else self._table)
         ids = ids.where(*self._where(filters)).order_by(*order)
         page = ids.limit(sa.bindparam("limit")).offset(sa.bindparam("offset")).subquery("page")

@@ -26,8 +26,8 @@ def email_identity(address: str) -> str:
     U-label (IDNA 2008 with UTS #46's non-transitional mapping). Nothing else changes: a full-width local part is
     another mailbox. For nearly every address this is its `sort_key`, and it never joins two that `sort_key` parts.
     """
-    if address.isascii() and "xn--" not in address:
-        return address.lower()
+    if address.isascii() and "xn--" not in (lower := address.lower()):
+        return lower
     local, _, domain = unicodedata.normalize("NFC", address).rpartition("@")
     return unicodedata.normalize("NFC", f"{_simple_fold(local)}@{_u_label(domain.lower())}")
 

@@ -41,7 +41,7 @@ def test_an_identity_never_joins_what_the_order_parts(one: str, other: str) -> N
 
 @pytest.mark.contract("P17")
 def test_the_identity_is_simple_folding_and_the_domains_u_label() -> None:
-    alike = [("A@X.de", "a@x.de"), ("a@BÜCHER.de", "a@xn--bcher-kva.de"), ("Ä@x.de", "ä@x.de"), ("Σ@x.de", "ς@x.de")]
+    alike = [("A@X.de", "a@x.de"), ("a@BÜCHER.de", "A@XN--BCHER-KVA.DE"), ("Ä@x.de", "ä@x.de"), ("Σ@x.de", "ς@x.de")]
     alike += [("e\u0301@x.de", "é@x.de"), ("ẞ@x.de", "ß@x.de"), ("ᾈ@x.de", "ᾀ@x.de"), ("a@ｘ.de", "a@x.de")]
     for one, other in alike:
         assert email_identity(one) == email_identity(other)

@@ -1,7 +1,7 @@
 """The tables of the patients' database."""
 
 from datetime import date, datetime
-from typing import cast
+from typing import Literal, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,7 +12,25 @@ from sqlmodel import Field, SQLModel
 PENDING = "PENDING"
 ACTIVE = "ACTIVE"
 
+BillingStatus = Literal["PENDING", "ACTIVE"]
+
 UNIQUE_EMAIL = "uq_patient_email_key"
+
+_DIGITS = "0123456789"
+_ZEROS = "\u0660\u06f0\u0966\u09e6\u0e50\uff10"
+"""Arabic-Indic and its eastern form, Devanagari, Bengali, Thai, full width."""
+_OTHER_DIGITS = "".join(chr(ord(zero) + value) for zero in _ZEROS for value in range(10))
+_AS_ASCII = str.maketrans(_OTHER_DIGITS, _DIGITS * len(_ZEROS))
+# An expression instead of a column: rows that the release before writes have it, too, and no table is written anew.
+PHONE_DIGITS = (
+    f"regexp_replace(translate(phone, '{_OTHER_DIGITS}', '{_DIGITS * len(_ZEROS)}'), '[^{_DIGITS}]', '', 'g')"
+)
+"""SQL of what `digits` makes of a phone number."""
+
+
+def digits(phone: str) -> str:
+    """The digits of a phone number alone, in ASCII: what two ways to write one have in common."""
+    return "".join(each for each in phone.translate(_AS_ASCII) if each in _DIGITS)
 
 
 class Patient(SQLModel, table=True):
@@ -40,6 +58,8 @@ class Patient(SQLModel, table=True):
             postgresql_using="gin",
             postgresql_ops={"name_search": "gin_trgm_ops"},
         ),
+        sa.Index("ix_patient_phone_digits", sa.text(PHONE_DIGITS), "id"),
+        sa.Index("ix_patient_billing_status", "billing_status", "id"),
         sa.Index("ix_patient_unkeyed", "id", postgresql_where=sa.text("keyed_version IS NULL")),
         sa.Index("ix_patient_pending", "created_at", postgresql_where=sa.text("billing_status = 'PENDING'")),
     )

@@ -7,15 +7,19 @@ from chassis.auth import Principal, Requires
 from chassis.cache import Cache
 from chassis.conditional import DOCUMENTED, Conditional, conditions
 from chassis.db import InTransaction, Reads
+from chassis.errors import FieldError, Invalid
 from chassis.http import JsonResponse, prefix
-from chassis.inputs import Plain
+from chassis.inputs import Email, Plain
 from chassis.openapi import CONFLICT, CREATED
 from chassis.paging import PageRequest, Paging
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 
 from patient_service import queries, service
+from patient_service.models import BillingStatus
+from patient_service.queries import PatientFilters
 from patient_service.registration import Registrations
-from patient_service.schemas import PatientCreate, PatientPage, PatientRead, PatientUpdate, patient_json
+from patient_service.schemas import Day, PatientCreate, PatientPage, PatientRead, PatientUpdate, patient_json
 
 router = APIRouter(prefix="/patients", tags=["patients"])
 
@@ -34,19 +38,33 @@ Reader = Annotated[Principal, Requires("patients:read")]
 Writer = Annotated[Principal, Requires("patients:write")]
 Deleter = Annotated[Principal, Requires("patients:delete")]
 Cached = Annotated[Cache, Depends(_cache)]
-Search = Annotated[Annotated[str, Plain] | None, Query(max_length=100, description="part of the name, ignoring case")]
+Words = Annotated[str, Field(max_length=100), Plain]
+Number = Annotated[str, Field(max_length=64), Plain]
+
+
+async def _filters(
+    search: Annotated[Words | None, Query(description="words of the name")] = None,
+    search_value: Annotated[Words | None, Query(alias="searchValue", description="the same as search")] = None,
+    email: Annotated[Email | None, Query(description="the address, however it is written")] = None,
+    phone: Annotated[Number | None, Query(description="the number, by its digits alone")] = None,
+    date_of_birth: Annotated[Day | None, Query(alias="dateOfBirth", description="the date of birth")] = None,
+    billing_status: Annotated[BillingStatus | None, Query(alias="billingStatus", description="the state")] = None,
+) -> PatientFilters:
+    if search is not None and search_value is not None:
+        raise Invalid([FieldError("searchValue", "must not be given together with search")])
+    words = search_value if search is None else search
+    return PatientFilters(words, email, phone, date_of_birth, billing_status)
 
 
 @router.get("", response_model=PatientPage, operation_id="listPatients")
 async def list_patients(
     who: Reader,
     page: Annotated[PageRequest, Depends(Paging(queries.SORTABLE))],
+    filters: Annotated[PatientFilters, Depends(_filters)],
     reads: Reads,
-    search: Search = None,
-    searchValue: Search = None,
 ) -> Response:
-    """A page of patients."""
-    return JsonResponse(await queries.list_patients(reads, page, (search or searchValue or "").strip() or None))
+    """A page of patients, of those that all filters let through."""
+    return JsonResponse(await queries.list_patients(reads, page, filters))
 
 
 @router.get("/{id}", response_model=PatientRead, operation_id="getPatient", openapi_extra=DOCUMENTED)

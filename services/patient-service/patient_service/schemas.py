@@ -36,7 +36,8 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255), Lines]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), OneLine]
 Gender = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16), OneLine]
-BirthDate = Annotated[date, BeforeValidator(_iso), AfterValidator(_birth)]
+Day = Annotated[date, BeforeValidator(_iso)]
+BirthDate = Annotated[Day, AfterValidator(_birth)]
 
 
 class PatientCreate(BaseModel):
