@@ -36,11 +36,16 @@ def planted(stack: Stack) -> dict[str, Any]:
             client.put(f"/api/patients/{patient}", json=person | {"version": 99}),
             client.get(f"/api/patients/{MARK}"),
             client.get(f"/api/patients?sort={MARK}"),
+            client.get(f"/api/patients?email={MARK}"),
+            client.get(f"/api/patients?phone=1&{MARK}"),
+            client.get(f"/api/patients?{MARK}=1&phone=1"),
+            client.get(f"/api/appointments?patientId={MARK}&overlaps={MARK}&status={MARK}"),
             client.post("/auth/register", json={"email": f"{MARK}@example.com", "password": MARK[:5]}),
             client.post("/auth/login", json={"email": f"{MARK}@example.com", "password": MARK}),
             client.post("/api/appointments", json={"patientId": patient, "startTime": MARK, "endTime": MARK}),
         ]
-        client.get(f"/api/patients?search={MARK}")
+        for query in (f"search={MARK}", f"email={MARK}@example.com", f"phone=%2B1-{MARK}1"):
+            assert client.get(f"/api/patients?{query}").status_code == 200
         client.put(f"/api/patients/{patient}", json=person | {"name": f"{MARK} Other"})
         visit = {"patientId": patient, "startTime": "2026-05-20T09:00:00", "endTime": "2026-05-20T09:30:00"}
         booked = client.post("/api/appointments", json=visit | {"notes": f"{MARK} note"}).json()
