@@ -65,6 +65,7 @@ def kafka(platform: Platform) -> Values | None:
         "config": dict(spec.config),
         "userSecrets": kafka_secrets(platform) if spec.mode == "strimzi" else {},
         "metrics": watched(platform),
+        "cruiseControl": {"enabled": spec.cruise_control},
         "networkPolicy": {"enabled": platform.spec.network_policies},
     }
     if spec.version:

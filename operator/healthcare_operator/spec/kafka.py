@@ -63,6 +63,11 @@ class Kafka(Part):
         rule("self.mode != 'builtin' || self.replicas == 1", "the built-in Kafka is one node"),
         rule("self.mode == oldSelf.mode", "kafka.mode cannot be changed: the topics would stay behind"),
         rule("self.topicPrefix == oldSelf.topicPrefix", "kafka.topicPrefix cannot be changed: topics are named by it"),
+        rule(
+            "self.mode != 'strimzi' || self.replicas >= oldSelf.replicas",
+            "kafka.replicas cannot become fewer: what only those brokers hold would be lost",
+        ),
+        rule("!self.cruiseControl || self.mode == 'strimzi'", "kafka.cruiseControl needs kafka.mode strimzi"),
         rule("self.topicPartitions >= oldSelf.topicPartitions", "a topic cannot lose partitions"),
         rule(FIXED_VOLUME, "the volume of the built-in Kafka cannot be changed"),
     )
@@ -84,6 +89,13 @@ class Kafka(Part):
         ge=1,
         le=9,
         description="strimzi: nodes, each broker and controller. Topics have as many replicas, three at most.",
+    )
+    cruise_control: bool = Field(
+        False,
+        description=(
+            "strimzi: whether Cruise Control runs beside two brokers or more. When brokers are added, it gives the"
+            " topics that are there the replicas that kafka.replicas asks for; without it a person has to."
+        ),
     )
     storage: Storage = Field(default_factory=Storage, description="The volume of each node.")
     resources: Resources | None = Field(
