@@ -1,33 +1,37 @@
-"""The only module that touches the API server: reads, server-side apply, deletes, events."""
+"""What is asked of the API server: reads, server-side apply, deletes, events."""
 
-import json
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from kubernetes.aio import client, config
+from kubernetes.aio import config
 
+from healthcare_operator.connection import Connection
 from healthcare_operator.errors import ApiError, NotServed
 from healthcare_operator.platform import MANAGER, Manifest, Ref
 
-TIMEOUT_SECONDS = 30
+ABSENT = frozenset({404})
+CONFLICT = frozenset({409})
 
 
 class Api:
-    """A connection to the API server; `requests` counts what was asked, by verb."""
+    """Objects by reference; `connection` says how a request is sent, and what becomes of its failure."""
 
-    def __init__(self, connection: client.ApiClient) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
-        self.requests: dict[str, int] = {}
 
     @classmethod
     async def connect(cls) -> "Api":
         """By the kubeconfig that KUBECONFIG names, or as the pod's ServiceAccount."""
         await config.load_config()  # type: ignore[no-untyped-call]
-        return cls(client.ApiClient())
+        return cls(Connection())
+
+    def writes_while(self, may_write: Callable[[], bool]) -> None:
+        """Writes nothing but the lease from the moment on at which this answers no."""
+        self._connection.may_write = may_write
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._connection.close()  # type: ignore[no-untyped-call]
+        await self._connection.close()
 
     async def get(self, ref: Ref) -> Manifest | None:
         """An object, or None.
@@ -36,7 +40,7 @@ class Api:
             ApiError, NotServed.
         """
         try:
-            found: Manifest = await self._ask("get", "GET", await self._path(ref))
+            found: Manifest = await self._connection.ask("GET", await self._path(ref), expected=ABSENT)
             return found
         except ApiError as error:
             if error.status == 404:
@@ -53,7 +57,9 @@ class Api:
         """
         path = await self._path(Ref(api_version, kind, namespace or "", ""))
         try:
-            found = await self._ask("list", "GET", path, labelSelector=selector, fieldSelector=fields)
+            found = await self._connection.ask(
+                "GET", path, expected=ABSENT, labelSelector=selector, fieldSelector=fields
+            )
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -61,7 +67,9 @@ class Api:
             raise NotServed(api_version, kind) from None
         return [{**each, "apiVersion": api_version, "kind": kind} for each in found["items"]]
 
-    async def apply(self, manifest: Manifest, *, force: bool, subresource: str = "") -> Manifest:
+    async def apply(
+        self, manifest: Manifest, *, force: bool, subresource: str = "", manager: str = MANAGER
+    ) -> Manifest:
         """Server-side apply, strict (https://kubernetes.io/docs/reference/using-api/server-side-apply/).
 
         Raises:
@@ -70,14 +78,13 @@ class Api:
         """
         ref = Ref.of(manifest)
         path = await self._path(ref) + subresource
-        query = {"fieldManager": MANAGER, "force": str(force).lower(), "fieldValidation": "Strict"}
+        query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
+        media, expected = "application/apply-patch+yaml", frozenset() if force else CONFLICT
         try:
-            applied: Manifest = await self._ask(
-                "patch", "PATCH", path, manifest, "application/apply-patch+yaml", **query
-            )
+            applied: Manifest = await self._connection.ask("PATCH", path, manifest, media, expected=expected, **query)
         except ApiError as error:
-            if error.status == 404:
-                await self._still_served(ref)
+            if error.status == 404 and not await self.still_served(ref.api_version, ref.kind):
+                raise NotServed(ref.api_version, ref.kind) from None
             raise
         return applied
 
@@ -89,7 +96,7 @@ class Api:
         """
         meta = manifest["metadata"]
         ref = Ref(manifest["apiVersion"], manifest["kind"], meta.get("namespace", ""), "")
-        created: Manifest = await self._ask("create", "POST", await self._path(ref), manifest)
+        created: Manifest = await self._connection.ask("POST", await self._path(ref), manifest, expected=CONFLICT)
         return created
 
     async def replace(self, manifest: Manifest) -> Manifest:
@@ -98,16 +105,41 @@ class Api:
         Raises:
             ApiError: 409 when it has.
         """
-        replaced: Manifest = await self._ask("update", "PUT", await self._path(Ref.of(manifest)), manifest)
+        replaced: Manifest = await self._connection.ask(
+            "PUT", await self._path(Ref.of(manifest)), manifest, expected=CONFLICT
+        )
         return replaced
 
+    async def patch(self, ref: Ref, operations: Sequence[Manifest]) -> None:
+        """A JSON patch (RFC 6902); one of its `test` operations that fails is a 422.
+
+        Raises:
+            ApiError, NotServed.
+        """
+        await self._connection.ask(
+            "PATCH", await self._path(ref), list(operations), "application/json-patch+json", expected=ABSENT
+        )
+
     async def delete(self, ref: Ref) -> None:
-        """Deletes an object; one that is not there is deleted."""
+        """Deletes an object; one that is not there is deleted.
+
+        Raises:
+            ApiError, NotServed.
+        """
         try:
-            await self._ask("delete", "DELETE", await self._path(ref), propagationPolicy="Background")
+            await self._connection.ask("DELETE", await self._path(ref), expected=ABSENT, propagationPolicy="Background")
         except ApiError as error:
             if error.status != 404:
                 raise
+
+    async def still_served(self, api_version: str, kind: str) -> bool:
+        """Whether the API server knows a kind, asked anew.
+
+        Raises:
+            ApiError.
+        """
+        self._kinds.pop(api_version, None)
+        return await self.served(api_version, kind)
 
     async def served(self, api_version: str, kind: str) -> bool:
         """Whether the API server knows a kind; what it did not know is asked again."""
@@ -116,15 +148,9 @@ class Api:
             self._kinds[api_version] = kinds = await self._discover(api_version)
         return kind in kinds
 
-    async def _still_served(self, ref: Ref) -> None:
-        """A 404 on writing says that a definition, or a namespace, has gone since it was looked up."""
-        self._kinds.pop(ref.api_version, None)
-        if not await self.served(ref.api_version, ref.kind):
-            raise NotServed(ref.api_version, ref.kind)
-
     async def _discover(self, api_version: str) -> dict[str, tuple[str, bool]]:
         try:
-            found = await self._ask("discover", "GET", _base(api_version))
+            found = await self._connection.ask("GET", _base(api_version), expected=ABSENT)
         except ApiError as error:
             if error.status == 404:
                 return {}
@@ -140,39 +166,6 @@ class Api:
         scope = f"/namespaces/{ref.namespace}" if namespaced and ref.namespace else ""
         return f"{_base(ref.api_version)}{scope}/{plural}" + (f"/{ref.name}" if ref.name else "")
 
-    async def _ask(
-        self,
-        verb: str,
-        method: str,
-        path: str,
-        body: Manifest | None = None,
-        media: str = "application/json",
-        **query: str,
-    ) -> Any:
-        self.requests[verb] = self.requests.get(verb, 0) + 1
-        request = await self._connection.param_serialize(
-            method,
-            path,
-            query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Content-Type": media},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
-        answer = await self._connection.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
-        content = await answer.response.read()
-        if not 200 <= answer.status < 300:
-            raise ApiError(answer.status, _explained(content))
-        return json.loads(content or b"{}")
-
 
 def _base(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-
-
-def _explained(content: bytes) -> dict[str, Any]:
-    """A `Status` object, or the plain text with which paths that nobody serves are answered."""
-    try:
-        status = json.loads(content)
-    except ValueError:
-        return {"message": content.decode(errors="replace").strip()[:200]}
-    return status if isinstance(status, dict) else {}

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from healthcare_operator.notices import Notice
+from healthcare_operator.observe import Kind
 from healthcare_operator.plan import Plan
 from healthcare_operator.platform import Manifest, Platform, Ref
 from healthcare_operator.spec import SERVICES
@@ -30,7 +32,10 @@ _GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one pass saw: everything that a status is made of."""
+    """What one pass saw: everything that a status is made of.
+
+    `unread` are the kinds that could not be read, and why; a pass that is `cut_short` saw nothing but its `errors`.
+    """
 
     platform: Platform
     wanted: Mapping[str, Sequence[Manifest]] = field(default_factory=dict)
@@ -42,6 +47,9 @@ class Seen:
     inventory: Sequence[Ref] = ()
     refused: Mapping[Ref, str] = field(default_factory=dict)
     fault: str | None = None
+    unread: Mapping[Kind, str] = field(default_factory=dict)
+    needs: Sequence[Notice] = ()
+    cut_short: bool = False
 
 
 Told = tuple[str, bool, str, str]
@@ -58,6 +66,9 @@ def verdicts(seen: Seen, parts: Sequence[Mapping[str, Any]]) -> list[Told]:
             ("Suspended", True, "Suspended", said),
             ("Ready", all(each["ready"] for each in parts), "Suspended", said),
         ]
+    if seen.cut_short:
+        said = seen.errors[0]
+        return [("Degraded", True, "ApplyFailed", said), ("Ready", False, "NotReady", said)]
     by_name = {each["name"]: each for each in parts}
     told: list[Told] = [_dependencies(seen)]
     for kind, names in _GROUPS.items():
@@ -72,11 +83,12 @@ def verdicts(seen: Seen, parts: Sequence[Mapping[str, Any]]) -> list[Told]:
     )
     told.append(_drifted(seen))
     told.append(_degraded(seen))
+    told.append(_needs(seen))
     missing = _essential(seen)
     waiting = [each for each in parts if not each["ready"] and each["name"] != "monitoring"]
     is_ready = not (waiting or missing or seen.errors)
     said = (
-        seen.errors[0]
+        _first(seen.errors)
         if seen.errors
         else missing or (waiting[0].get("message", "") if waiting else "everything is ready")
     )
@@ -113,6 +125,12 @@ def _drifted(seen: Seen) -> Told:
     return "Drifted", False, "AsWanted", "everything is as the spec says"
 
 
+def _needs(seen: Seen) -> Told:
+    if not seen.needs:
+        return "ActionRequired", False, "Nothing", "nothing is left to do for a person"
+    return "ActionRequired", True, seen.needs[0][0], "; ".join(said for _, said in seen.needs)
+
+
 def _degraded(seen: Seen) -> Told:
     if seen.attempt.failed:
         why = f" ({seen.attempt.cause})" if seen.attempt.cause else ""
@@ -121,5 +139,9 @@ def _degraded(seen: Seen) -> Told:
         told = f"{named} did not become ready in time{why}; the last good images run"
         return "Degraded", True, "UpgradeFailed", told
     if seen.errors:
-        return "Degraded", True, "ApplyFailed", seen.errors[0]
+        return "Degraded", True, "ApplyFailed", _first(seen.errors)
     return "Degraded", False, "Healthy", "nothing failed"
+
+
+def _first(errors: Sequence[str]) -> str:
+    return f"{errors[0]} (and {len(errors) - 1} more)" if len(errors) > 1 else errors[0]

@@ -32,7 +32,7 @@ def status_schema() -> Schema:
             "format": "int64",
             "description": "The metadata.generation that this status speaks of.",
         },
-        phase=_text("Pending, Installing, Ready, Upgrading, Degraded, Stalled or Suspended: the conditions in a word."),
+        phase=_text("Installing, Ready, Updating, Upgrading, Degraded, Stalled, Suspended: the conditions in a word."),
         ready=_text("How many components are ready, of how many, such as 9/10."),
         version=_version(),
         conditions=_conditions(),

@@ -42,4 +42,4 @@ def _last_line(ended: dict[str, Any]) -> str:
     """The last line that names an error: SQLAlchemy's are followed by the statement and a link."""
     lines = [line.strip() for line in (ended.get("message") or "").splitlines() if line.strip()]
     named = [line for line in lines if _ERROR.match(line)]
-    return f": {(named or lines)[-1][:300]}" if lines else ""
+    return f": {(named or lines)[-1][:1000]}" if lines else ""

@@ -10,9 +10,12 @@ import structlog
 
 from healthcare_operator.api import Api
 from healthcare_operator.errors import ApiError
+from healthcare_operator.excerpt import excerpt
 from healthcare_operator.platform import MANAGER, Manifest
 
 log = structlog.get_logger()
+
+LONGEST = 1024  # bytes in an Event's message
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ TOLD = {
     ("DependenciesReady", "True"): Word("Normal", "DefinitionsInstalled", "Every definition that it needs is served."),
     ("Stalled", "InvalidSpec"): Word("Warning", "InvalidSpec", "The spec cannot work, so nothing is changed: {why}."),
     ("Stalled", "False"): Word("Normal", "SpecAccepted", "The spec can work again."),
+    ("ActionRequired", "True"): Word("Warning", "ActionRequired", "Something is left to do for a person: {why}."),
+    ("ActionRequired", "False"): Word("Normal", "ActionTaken", "Nothing is left to do for a person."),
     ("Suspended", "True"): Word("Normal", "Suspended", "Nothing is changed until spec.suspend is false again."),
     ("Suspended", "False"): Word("Normal", "Resumed", "The platform is kept as its spec says again."),
 }
@@ -85,7 +90,7 @@ class Recorder:
             | {key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion")},
             "type": word.type,
             "reason": word.reason,
-            "message": word.sentence.format(why=why.rstrip("."))[:1024],
+            "message": excerpt(word.sentence.format(why=why.rstrip(".")), LONGEST),
             "source": {"component": MANAGER},
             "firstTimestamp": now,
             "lastTimestamp": now,
@@ -95,4 +100,4 @@ class Recorder:
             await self._api.create(event)
         except ApiError as error:
             if not error.ending:  # nobody would read it
-                log.warning("event not written", status=error.status)
+                log.warning("event not written", status=error.status, said=str(error))

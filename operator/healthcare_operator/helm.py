@@ -9,6 +9,7 @@ from typing import Any
 import helm_python
 import yaml
 
+from healthcare_operator.excerpt import excerpt
 from healthcare_operator.platform import Manifest
 
 
@@ -32,7 +33,7 @@ class Charts:
         try:
             rendered = self._load(chart).render(values, name=name, namespace=namespace)
         except helm_python.HelmError as error:
-            raise ChartError(f"chart {chart}: {' '.join(str(error).split())[:300]}") from None
+            raise ChartError(f"chart {chart}: {excerpt(' '.join(str(error).split()), 4096)}") from None
         texts = [text for path, text in sorted(rendered.items()) if "/tests/" not in path and path.endswith(".yaml")]
         return [each for text in texts for each in yaml.load_all(text, Loader=_Loader) if each]
 

@@ -26,7 +26,7 @@ def told(status: Mapping[str, Any]) -> str:
 def newest(before: str, wanted: Iterable[Manifest], observed: Mapping[Ref, Manifest]) -> str:
     """The newest minor version that was ready, such as 4.1; `before` is what was known of it, `wanted` Kafka's own."""
     live = [observed.get(Ref.of(each)) for each in wanted if each["kind"] == "StatefulSet"]
-    ran = [_minor(_image(each)) for each in live if each and ready(each)[0]]
+    ran = [minor(_image(each)) for each in live if each and ready(each)[0]]
     return max([before, *ran], key=_number)
 
 
@@ -37,8 +37,8 @@ def check(ever: str, wanted: Iterable[Manifest]) -> None:
         GoneBack: Kafka cannot become what is wanted.
     """
     for each in wanted:
-        asked = _minor(_image(each)) if each["kind"] == "StatefulSet" else ""
-        if asked and _number(asked) < _number(ever):
+        asked = minor(_image(each)) if each["kind"] == "StatefulSet" else ""
+        if asked and older(asked, ever):
             raise GoneBack(
                 f"the built-in Kafka cannot go back from {ever} to {asked}: its files are of the newer version"
             )
@@ -48,10 +48,16 @@ def _image(manifest: Manifest) -> str:
     return str(manifest["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
-def _minor(image: str) -> str:
+def minor(image: str) -> str:
+    """The minor version that an image is of, such as 4.1; empty where its tag is no version."""
     found = _TAG.search(image)
     return f"{found[1]}.{found[2]}" if found else ""
 
 
-def _number(minor: str) -> tuple[int, ...]:
-    return tuple(map(int, minor.split("."))) if minor else ()
+def older(one: str, other: str) -> bool:
+    """Whether a minor version is older than another one."""
+    return _number(one) < _number(other)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split("."))) if version else ()

@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from healthcare_operator.excerpt import excerpt
+
 Event = structlog.typing.EventDict
 
 
@@ -42,7 +44,7 @@ def _placed(_: Any, __: str, event: Event) -> Event:
     if isinstance(error, tuple):
         error = error[1]
     if isinstance(error, BaseException):
-        event.update(error=type(error).__name__, said=str(error)[:500], at=_places(error))
+        event.update(error=type(error).__name__, said=excerpt(str(error), 4096), at=_places(error))
     return event
 
 

@@ -1,4 +1,4 @@
-"""The process: kopf watches and hands every event to our own queue; one leader works.
+"""The process: it watches and hands every event to our own queue; one leader works, the others keep ready.
 
 No daemon, timer or deletion handler is registered: kopf adds a finalizer for those, and a finalizer wedges a deletion
 once the operator is gone. Deletion is the garbage collector's, by owner references.
@@ -8,13 +8,13 @@ import asyncio
 import contextlib
 import secrets
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import kopf
 import structlog
 
-from healthcare_operator import health, logs, metrics
+from healthcare_operator import health, logs, metrics, watching
 from healthcare_operator.api import Api
 from healthcare_operator.crd import GROUP, PLURAL, VERSION
 from healthcare_operator.helm import Charts
@@ -61,8 +61,8 @@ Refers = Callable[[str, str], list[Key]]
 """The platforms that a Secret is given to, by its namespace and name."""
 
 
-def register(registry: kopf.OperatorRegistry, queue: WorkQueue, refers: Refers) -> None:
-    """What is watched, and to which platform an event belongs."""
+def register(registry: kopf.OperatorRegistry, queue: WorkQueue, warming: WorkQueue, refers: Refers) -> None:
+    """What is watched, and to which platform an event belongs; `warming` hears of platforms alone."""
     known: dict[Key, int] = {}
 
     @kopf.on.login(registry=registry)
@@ -75,6 +75,7 @@ def register(registry: kopf.OperatorRegistry, queue: WorkQueue, refers: Refers) 
     ) -> None:
         key, generation = (namespace or "", name or ""), meta.get("generation", 0)
         queue.add(key, urgent=known.get(key) != generation)  # an edit; the rest is mostly our own writing of the status
+        warming.add(key)
         known.pop(key, None) if event["type"] == "DELETED" else known.update({key: generation})
 
     async def child(labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
@@ -95,37 +96,32 @@ def register(registry: kopf.OperatorRegistry, queue: WorkQueue, refers: Refers) 
                 queue.add(key)
 
 
-def quiet(settings: kopf.OperatorSettings) -> None:
-    """kopf only watches: it writes no annotation, no event and no finalizer, and none under another's name."""
-    settings.posting.enabled = False
-    settings.persistence.finalizer = f"{GROUP}/unused"
-    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
-    settings.scanning.disabled = False
-
-
 async def run(settings: Settings) -> None:
-    """Leads and works until SIGTERM, or until the lease is lost."""
+    """Watches from the start, works while it leads, and ends with SIGTERM."""
     api = await Api.connect()
     within = settings.watch_namespace or None
     reconciler = Reconciler(api, Charts(settings.charts_dir), settings.resync_seconds, within=within)
     queue = WorkQueue(reconciler.reconcile, settings.workers)
+    warming = WorkQueue(reconciler.warm, 1)
     holder = f"{settings.pod_name}-{secrets.token_hex(4)}"
     lease = Lease(api, settings.pod_namespace, holder, settings.lease_seconds)
+    api.writes_while(lease.valid)
     server = await health.serve(settings.host, settings.port, queue, settings.stall_seconds)
     stop = asyncio.Event()
     for sig in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)
-    stopping = asyncio.create_task(stop.wait())
-    working = asyncio.create_task(_lead(settings, queue, reconciler.refers, lease, stop))
+    registry = kopf.OperatorRegistry()
+    register(registry, queue, warming, reconciler.refers)
+    parts = [stop.wait(), watching.watch(settings, registry, api, stop), _lead(queue, warming, reconciler, lease)]
+    tasks = [asyncio.create_task(part) for part in parts]
     try:
-        await asyncio.wait([stopping, working], return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
-        for task in (working, stopping):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(working, stopping, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(RELEASE_SECONDS):
                 await lease.release()
@@ -133,40 +129,28 @@ async def run(settings: Settings) -> None:
         await api.close()
 
 
-async def _lead(settings: Settings, queue: WorkQueue, refers: Refers, lease: Lease, stop: asyncio.Event) -> None:
-    await lease.acquire()
-    registry = kopf.OperatorRegistry()
-    register(registry, queue, refers)
-    configured = kopf.OperatorSettings()
-    quiet(configured)
-    watching = kopf.operator(
-        registry=registry,
-        settings=configured,
-        standalone=True,
-        clusterwide=not settings.watch_namespace,
-        namespaces=[settings.watch_namespace] if settings.watch_namespace else [],
-        stop_flag=stop,
-    )
-    async with asyncio.TaskGroup() as group:
-        group.create_task(lease.keep())
-        group.create_task(queue.run())
-        group.create_task(_until_the_end(watching, stop))
-
-
-async def _until_the_end(watching: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
-    """kopf takes SIGTERM for itself: its end has to be ours too, or the lease would be kept and no other could lead."""
-    await watching
-    stop.set()
+async def _lead(queue: WorkQueue, warming: WorkQueue, reconciler: Reconciler, lease: Lease) -> None:
+    """Waits for the lease, works as long as it holds, and waits again."""
+    while True:
+        preparing = asyncio.create_task(warming.run())
+        try:
+            await lease.acquire()
+        finally:
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(lease.keep())
+                group.create_task(queue.run())
+        except* Lost:
+            log.error("the lease is lost, so the work stops until it is ours again")
+        reconciler.step_down()
 
 
 def main() -> None:
-    """`python -m healthcare_operator`; exit code 1 when the lease is lost, so that the pod starts again and waits."""
+    """`python -m healthcare_operator`."""
     logs.configure()
     settings = Settings()
     logs.configure(settings.log_level)
     metrics.BUILD.info({"version": settings.app_version})
-    try:
-        asyncio.run(run(settings))
-    except* Lost:
-        log.error("the lease is lost")
-        raise SystemExit(1) from None
+    asyncio.run(run(settings))

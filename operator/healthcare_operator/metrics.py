@@ -14,5 +14,6 @@ CORRECTED = Counter("healthcare_operator_drift_corrected_total", "Objects change
 CONFLICTS = Counter("healthcare_operator_conflicts_total", "Objects of which others hold a field", ["kind"])
 PRUNED = Counter("healthcare_operator_pruned_total", "Objects deleted because no longer wanted", ["kind"])
 READY = Gauge("healthcare_operator_component_ready", "1 when ready", ["namespace", "platform", "component"])
+RENDERED = Gauge("healthcare_operator_rendered_platforms", "Platforms whose objects this process has at hand")
 LEADER = Gauge("healthcare_operator_leader", "1 while this process holds the lease")
 BUILD = Info("healthcare_operator_build", "The operator")

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from healthcare_operator import refused, sharing, validation
 from healthcare_operator.api import Api
-from healthcare_operator.claims import CLAIM
 from healthcare_operator.crd import KIND
-from healthcare_operator.errors import NotServed
+from healthcare_operator.errors import ApiError, NotServed
 from healthcare_operator.platform import API_VERSION, PLATFORM, Manifest, Platform, Ref
 from healthcare_operator.sharing import Key, Ledger, Stores
 from healthcare_operator.spec import Spec
@@ -18,26 +18,47 @@ Kind = tuple[str, str]
 """API version and kind."""
 
 SECRET: Kind = ("v1", "Secret")
+CLAIM: Kind = ("v1", "PersistentVolumeClaim")
+
+PROMETHEUS = "operator.prometheus.io/name"
+"""A label of the volumes of a Prometheus that prometheus-operator made, none of which carries the platform's."""
 
 
-async def objects(
-    api: Api, platform: Platform, of_interest: Iterable[Ref], secrets: Iterable[Manifest]
-) -> tuple[dict[Ref, Manifest], frozenset[Kind]]:
-    """Everything that carries the platform's label, by one list of each kind; and the kinds that nobody serves.
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What is there. `unserved` are kinds without a definition, `unread` those that could not be listed, and why."""
+
+    objects: dict[Ref, Manifest]
+    unserved: frozenset[Kind]
+    unread: dict[Kind, str]
+
+
+async def objects(api: Api, platform: Platform, of_interest: Iterable[Ref], secrets: Iterable[Manifest]) -> Observed:
+    """Everything that carries the platform's label, by one list of each kind.
 
     `secrets` were looked at before: what they have to be follows from that look, and is compared with it.
     """
-    kinds = sorted({CLAIM, *((ref.api_version, ref.kind) for ref in of_interest)} - {SECRET})
+    refs = list(of_interest)
+    kinds = sorted({CLAIM, *((ref.api_version, ref.kind) for ref in refs)} - {SECRET})
+    asked = [(kind, f"{PLATFORM}={platform.name}") for kind in kinds]
+    asked += [(CLAIM, f"{PROMETHEUS}={name}") for name in {ref.name for ref in refs if ref.kind == "Prometheus"}]
+    unserved: set[Kind] = set()
+    unread: dict[Kind, str] = {}
 
-    async def listed(api_version: str, kind: str) -> list[Manifest] | None:
+    async def listed(kind: Kind, selector: str) -> list[Manifest]:
         try:
-            return await api.list(api_version, kind, platform.namespace, f"{PLATFORM}={platform.name}")
+            return await api.list(*kind, platform.namespace, selector)
         except NotServed:
-            return None
+            unserved.add(kind)
+        except ApiError as error:
+            if error.ending:
+                raise
+            unread[kind] = f"{kind[1]} ({kind[0]}) cannot be read: {error}"
+        return []
 
-    answers = await asyncio.gather(*(listed(*each) for each in kinds))
-    observed = {Ref.of(each): each for answer in (*answers, secrets) for each in answer or ()}
-    return observed, frozenset(each for each, answer in zip(kinds, answers, strict=True) if answer is None)
+    answers = await asyncio.gather(*(listed(*each) for each in asked))
+    found = {Ref.of(each): each for answer in (*answers, secrets) for each in answer}
+    return Observed(found, frozenset(unserved), unread)
 
 
 async def own_secrets(api: Api, platform: Platform) -> dict[str, Manifest]:
@@ -59,15 +80,21 @@ async def refusals(api: Api, platform: Platform, live: Iterable[Manifest]) -> di
 
     async def told(owner: Manifest) -> str:
         of = f"involvedObject.uid={owner['metadata']['uid']}"
-        return refused.cause(await api.list("v1", "Event", platform.namespace, fields=of))
+        try:
+            return refused.cause(await api.list("v1", "Event", platform.namespace, fields=of))
+        except ApiError:
+            return ""  # what only explains something may not keep a pass from its end
 
     words = await asyncio.gather(*(told(each) for each in short))
     return dict(zip(map(Ref.of, short), words, strict=True))
 
 
 async def pods(api: Api, platform: Platform) -> list[Manifest]:
-    """Its pods, for what the kubelet says of them."""
-    return await api.list("v1", "Pod", platform.namespace, f"{PLATFORM}={platform.name}")
+    """Its pods, for what the kubelet says of them; none where that cannot be read."""
+    try:
+        return await api.list("v1", "Pod", platform.namespace, f"{PLATFORM}={platform.name}")
+    except ApiError:
+        return []
 
 
 class Neighbours:

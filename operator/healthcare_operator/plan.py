@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from healthcare_operator.managed_fields import left_to_others, settled
 from healthcare_operator.platform import Manifest, Ref
 from healthcare_operator.readiness import ready
 from healthcare_operator.render import DATA
@@ -32,6 +33,8 @@ class Apply:
     manifest: Manifest
     reason: Reason
     version: str = ""
+    scales: int | None = None
+    """The number of pods, where it is left to an autoscaler from now on."""
 
     @property
     def edited(self) -> bool:
@@ -46,13 +49,17 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in order. `missing` are the kinds that no definition serves, `waiting` what has to be ready first."""
+    """Steps in order. `missing` are the kinds that no definition serves, `waiting` what has to be ready first.
+
+    `settled` are the objects (wanted, live) that another process, or this one before, has left as they should be.
+    """
 
     applies: list[Apply] = field(default_factory=list)
     prunes: list[Ref] = field(default_factory=list)
     missing: list[tuple[str, str]] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     drifted: list[Ref] = field(default_factory=list)
+    settled: list[tuple[Manifest, Manifest]] = field(default_factory=list)
 
 
 def plan(
@@ -61,10 +68,11 @@ def plan(
     applied: Mapping[Ref, Applied],
     *,
     unserved: frozenset[tuple[str, str]] = frozenset(),
+    unread: Collection[tuple[str, str]] = (),
     inventory: Sequence[Ref] = (),
     correct_drift: bool = True,
 ) -> Plan:
-    """The steps from what is there to what is wanted.
+    """The steps from what is there to what is wanted; objects of kinds that are `unread` are left as they are.
 
     A service that is not there yet waits until Kafka, PostgreSQL and Redis are ready; one that is there is changed at
     once. Objects that were wanted before and no longer are, are pruned, except those that hold data.
@@ -80,16 +88,32 @@ def plan(
             if kind in unserved:
                 if kind not in made.missing:
                     made.missing.append(kind)
-                continue
-            ref = Ref.of(manifest)
-            live = observed.get(ref)
-            reason = _reason(manifest, live, applied.get(ref))
-            if reason == "drift":
-                made.drifted.append(ref)
-            if reason and (reason != "drift" or correct_drift):
-                made.applies.append(Apply(component, manifest, reason, _version(live)))
+            elif kind not in unread:
+                _step(made, component, manifest, observed, applied, correct_drift=correct_drift)
     made.prunes.extend(_superfluous(wanted, observed, inventory))
     return made
+
+
+def _step(
+    made: Plan,
+    component: str,
+    manifest: Manifest,
+    observed: Mapping[Ref, Manifest],
+    applied: Mapping[Ref, Applied],
+    *,
+    correct_drift: bool,
+) -> None:
+    """What one object needs, if anything."""
+    ref = Ref.of(manifest)
+    live = observed.get(ref)
+    reason = _reason(manifest, live, applied.get(ref))
+    if reason == "drift":
+        made.drifted.append(ref)
+    if reason and (reason != "drift" or correct_drift):
+        scales = left_to_others(manifest, live) if live else None
+        made.applies.append(Apply(component, manifest, reason, _version(live), scales))
+    elif live and ref not in applied:
+        made.settled.append((manifest, live))
 
 
 def _version(live: Manifest | None) -> str:
@@ -100,7 +124,7 @@ def _reason(manifest: Manifest, live: Manifest | None, before: Applied | None) -
     if live is None:
         return "drift" if before else "create"
     if before is None:
-        return "adopt"
+        return None if settled(manifest, live) else "adopt"
     if before.wanted != digest(manifest):
         return "change"
     if live["metadata"]["resourceVersion"] == before.resource_version:

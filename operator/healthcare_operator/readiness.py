@@ -43,6 +43,8 @@ def _stateful_set(manifest: Manifest) -> Verdict:
 def _strimzi(manifest: Manifest) -> Verdict:
     """Failure is `NotReady=True` of a Kafka and KafkaUser, `Ready=False` of a KafkaTopic."""
     status = manifest.get("status", {})
+    if lacks_replicas(manifest):
+        return True, ""  # it carries messages; `healthcare_operator.notices` says what it lacks
     held = {each["type"]: each for each in status.get("conditions", [])}
     for kind, bad in (("NotReady", "True"), ("Ready", "False")):
         if held.get(kind, {}).get("status") == bad:
@@ -50,6 +52,19 @@ def _strimzi(manifest: Manifest) -> Verdict:
     if status.get("observedGeneration", 0) < manifest["metadata"].get("generation", 1):
         return False, "is not seen by Strimzi yet"
     return (True, "") if held.get("Ready", {}).get("status") == "True" else (False, "is not ready yet")
+
+
+def lacks_replicas(topic: Manifest) -> bool:
+    """Whether Strimzi says of a topic that it has another number of replicas, and nothing worse."""
+    if topic["kind"] != "KafkaTopic":
+        return False
+    said = [each for each in topic.get("status", {}).get("conditions", []) if each["type"] == "Ready"]
+    return any(
+        each["status"] == "False"
+        and each.get("reason") == "NotSupported"
+        and each.get("message", "").startswith("Replication factor change")
+        for each in said
+    )
 
 
 def _cluster(manifest: Manifest) -> Verdict:
@@ -68,12 +83,16 @@ def _database(manifest: Manifest) -> Verdict:
 
 
 def _monitoring(manifest: Manifest) -> Verdict:
-    """Prometheus and Alertmanager of prometheus-operator."""
+    """Prometheus and Alertmanager: `Reconciled=False` has the reason where `Available` only misses a StatefulSet."""
+    generation = manifest["metadata"].get("generation", 1)
     held = {each["type"]: each for each in manifest.get("status", {}).get("conditions", [])}
-    available = held.get("Available", {})
-    return (
-        (True, "") if available.get("status") == "True" else (False, available.get("message") or "is not available yet")
-    )
+    for kind, late in (("Reconciled", "its change is not seen yet"), ("Available", "is not available yet")):
+        found = held.get(kind, {})
+        if found and found.get("observedGeneration", generation) < generation:
+            return False, late
+        if found.get("status") == "False" or (kind == "Available" and found.get("status") != "True"):
+            return False, found.get("message") or found.get("reason") or late
+    return True, ""
 
 
 _JUDGES: dict[str, Callable[[Manifest], Verdict]] = {

@@ -1,36 +1,29 @@
-"""One pass over one platform: observe, plan, carry out, tell. Create, edit, drift, restart and resync all come here."""
+"""Which platform is worked on, and whether its spec can work. Create, edit, drift, restart and resync all come here."""
 
-import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
 
-from healthcare_operator import kafka_version, metrics, observe, secrets, sharing, validation
+from healthcare_operator import kafka_version, metrics, observe, retained, sharing, validation
 from healthcare_operator.api import Api
-from healthcare_operator.apply import Memory, carry_out
-from healthcare_operator.claims import CLAIM, own
+from healthcare_operator.apply import Memory
 from healthcare_operator.conditions import Seen
+from healthcare_operator.converge import WAITING_SECONDS, Converger, inventory
 from healthcare_operator.crd import KIND
-from healthcare_operator.diagnosis import cause
-from healthcare_operator.errors import ApiError
+from healthcare_operator.desired import Desired
+from healthcare_operator.errors import ApiError, NotServed
 from healthcare_operator.helm import ChartError, Charts
-from healthcare_operator.plan import digest, plan
+from healthcare_operator.letting_go import LettingGo
 from healthcare_operator.platform import API_VERSION, Manifest, Platform, Ref
-from healthcare_operator.readiness import ready
-from healthcare_operator.render import CREDENTIALS, components
 from healthcare_operator.report import Report
-from healthcare_operator.rotation import stamped
-from healthcare_operator.spec import SERVICES, Spec
-from healthcare_operator.upgrade import Attempt, attempt, settled
+from healthcare_operator.spec import Spec
+from healthcare_operator.upgrade import Attempt, attempt
 from healthcare_operator.workqueue import Key
 
-WAITING_SECONDS = 2.0
 GONE = -1.0
-
-Wanted = dict[str, list[Manifest]]
 
 
 class Reconciler:
@@ -45,154 +38,138 @@ class Reconciler:
         within: str | None = None,
     ) -> None:
         self._api = api
-        self._charts = charts
         self._resync = resync_seconds
         self._now = now
         self._memories: dict[Key, Memory] = {}
-        self._rendered: dict[Key, tuple[str, Wanted]] = {}
+        self._unfinished: set[Key] = set()
         self._references: dict[Key, frozenset[str]] = {}
+        self._desired = Desired(charts)
         self._neighbours = observe.Neighbours(api, within)
         self._report = Report(api)
+        self._letting_go = LettingGo(api)
+        self._converger = Converger(api, self._desired, self._report, resync_seconds, now)
 
     async def reconcile(self, key: Key) -> float:
         """One pass; seconds until the next one, GONE when the platform is.
 
         Raises:
-            ApiError: the API server does not work; the pass has to be made again.
+            ApiError: the pass has to be made again.
+            NotServed: the definition of the resource itself is gone.
         """
         with metrics.SECONDS.time():
             found = await self._api.get(Ref(API_VERSION, KIND, *key))
             if found is None or "deletionTimestamp" in found["metadata"]:
-                return self._forget(key)
+                self._forget(key)
+                return await self._letting_go.after(key)
             try:
-                return await self._pass(key, found)
+                again = await self._pass(key, found)
             except Exception as error:
                 if isinstance(error, ApiError) and error.ending:
-                    return self._forget(key)  # what the namespace's deletion has taken already is not brought back
+                    self._forget(key)  # what the namespace's deletion has taken already is not brought back
+                    return await self._letting_go.after(key)
                 metrics.PASSES.labels("failed").inc()
                 raise
+            self._unfinished.discard(key)
+            return again
 
-    def _forget(self, key: Key) -> float:
-        self._memories.pop(key, None)
-        self._rendered.pop(key, None)
-        self._references.pop(key, None)
-        self._neighbours.ledger.forget(key)
-        self._report.forget(key)
+    async def warm(self, key: Key) -> float:
+        """Renders a platform while another process leads, so that taking over takes no time for it; always GONE.
+
+        Raises:
+            ApiError, NotServed.
+        """
+        found = await self._api.get(Ref(API_VERSION, KIND, *key))
+        if found is None:
+            self._forget(key)
+            return GONE
+        with contextlib.suppress(ValidationError, ChartError):  # told by the one that leads
+            platform = _platform(found)
+            self._references[key] = frozenset(validation.referenced(platform))
+            self._letting_go.note(platform)
+            await self._desired.rendered(platform)
         return GONE
+
+    def step_down(self) -> None:
+        """Forgets what was applied: from now on another process applies."""
+        self._memories.clear()
 
     def refers(self, namespace: str, secret: str) -> list[Key]:
         """The platforms whose spec names a Secret: what becomes of it concerns them."""
         return [key for key, names in self._references.items() if key[0] == namespace and secret in names]
 
+    def _forget(self, key: Key) -> None:
+        self._memories.pop(key, None)
+        self._references.pop(key, None)
+        self._unfinished.discard(key)
+        self._desired.forget(key)
+        self._neighbours.ledger.forget(key)
+        self._report.forget(key)
+
     async def _pass(self, key: Key, found: Manifest) -> float:
-        meta, before = found["metadata"], found.get("status") or {}
-        kept, held = _inventory(before, key[0]), Attempt.read(before.get("version", {}))
+        before = found.get("status") or {}
         try:
-            spec = Spec.model_validate(found.get("spec") or {})
+            platform = _platform(found)
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
-            nothing = Platform(key[1], key[0], meta["uid"], meta["generation"], Spec())
-            said = f"spec.{where}: {error.errors()[0]['msg']}."
-            await self._report.tell(found, Seen(nothing, attempt=held, inventory=kept, fault=said), before)
-            return self._resync
-        platform = Platform(key[1], key[0], meta["uid"], meta["generation"], spec)
+            return await self._stall(found, _unread(found), f"spec.{where}: {error.errors()[0]['msg']}.")
         self._references[key] = frozenset(validation.referenced(platform))
+        self._letting_go.note(platform)
+        try:
+            return await self._judged(key, found, platform, before)
+        except Exception as error:
+            ending = isinstance(error, ApiError) and error.ending
+            if key in self._unfinished and not ending:  # twice in a row: it is no moment's trouble
+                await self._report.tell(found, self._cut_short(platform, before, error), before)
+            self._unfinished.add(key)
+            raise
+
+    async def _judged(self, key: Key, found: Manifest, platform: Platform, before: dict[str, Any]) -> float:
         given = await observe.referenced(self._api, platform)
         rival = await self._neighbours.rival(found, sharing.stores(platform, given))
         fault = validation.fault(platform, given) or rival
-        if fault is None and not spec.suspend:
+        if fault is None and not platform.spec.suspend:
+            memory = self._memories.setdefault(key, Memory())
             try:
-                return await self._work(found, platform, before)
-            except (ChartError, kafka_version.GoneBack) as error:
+                return await self._converger.work(found, platform, before, memory)
+            except (ChartError, kafka_version.GoneBack, retained.Unfit) as error:
                 fault = f"{error}."
-        await self._report.tell(found, Seen(platform, attempt=held, inventory=kept, fault=fault), before)
+        await self._stall(found, platform, fault)
         return WAITING_SECONDS if rival else self._resync
 
-    async def _work(self, found: Manifest, platform: Platform, before: dict[str, Any]) -> float:
-        kept = _inventory(before, platform.namespace)
-        memory = self._memories.setdefault((platform.namespace, platform.name), Memory())
-        made = await observe.own_secrets(self._api, platform)
-        memory.secrets |= made
-        wanted = await self._wanted(platform, memory)
-        kafka_version.check(kafka_version.told(before), wanted.get("kafka", ()))
-        of_interest = [*map(Ref.of, _all(wanted)), *kept]
-        observed, unserved = await observe.objects(self._api, platform, of_interest, made.values())
-        running = _run(wanted, observed) and _images(wanted, observed)
-        held = Attempt.read(before.get("version", {}))
-        platform, standing = attempt(platform, held, self._now(), ready=running)
-        if standing.failed and not held.failed:  # asked now: the return takes the pods away that could say it
-            standing = replace(standing, cause=cause(await observe.pods(self._api, platform), standing.new))
-        if platform.instead:
-            wanted = await self._wanted(platform, memory)
-        steps = plan(
-            wanted,
-            observed,
-            memory.applied,
-            unserved=unserved,
-            inventory=kept,
-            correct_drift=platform.spec.drift_correction,
-        )
-        served = [each for each in _all(wanted) if (each["apiVersion"], each["kind"]) not in unserved]
-        inventory = {*kept, *map(Ref.of, served)}
-        if inventory != set(kept):
-            # Before the first object is applied, so that a process that dies in between forgets none of them.
-            await self._report.write(found, {**before, "inventory": _listed(inventory)})
-        outcome = await carry_out(self._api, steps, memory)
-        await own(self._api, platform, (each for ref, each in observed.items() if (ref.api_version, ref.kind) == CLAIM))
-        observed |= outcome.live
-        pruned = set(steps.prunes) if not outcome.errors else set()
-        live = [observed[ref] for ref in map(Ref.of, _all(wanted)) if ref in observed]
-        refused = await observe.refusals(self._api, platform, live)
-        good = _run(wanted, observed) and not steps.waiting and not outcome.errors
+    async def _stall(self, found: Manifest, platform: Platform, fault: str | None) -> float:
+        """Tells that the spec cannot work, or is suspended, and leaves everything as it is."""
+        before = found.get("status") or {}
         seen = Seen(
             platform,
-            wanted,
-            observed,
-            steps,
-            settled(standing, ready=good),
-            outcome.errors,
-            outcome.conflicts,
-            list(inventory - pruned),
-            refused,
+            attempt=Attempt.read(before.get("version", {})),
+            inventory=inventory(before, platform.namespace),
+            fault=fault,
         )
-        phase = await self._report.tell(found, seen, before)
-        moving = steps.applies or steps.waiting or outcome.errors or refused or phase in ("Installing", "Upgrading")
-        return WAITING_SECONDS if moving else self._resync
+        await self._report.tell(found, seen, before)
+        return self._resync
 
-    async def _wanted(self, platform: Platform, memory: Memory) -> Wanted:
-        """Rendering costs more than the rest of a pass, so what a spec leads to is kept until the spec changes."""
-        key = (platform.namespace, platform.name)
-        of = digest([platform.spec.model_dump(), platform.uid, dict(platform.instead)])
-        if key not in self._rendered or self._rendered[key][0] != of:
-            rendered = await asyncio.to_thread(components, platform, self._charts)
-            self._rendered[key] = (of, rendered)
-        made = secrets.manifests(platform, memory.secrets)
-        return {CREDENTIALS: made, **stamped(self._rendered[key][1], made)}
-
-
-def _all(wanted: Wanted) -> Iterable[Manifest]:
-    return (each for manifests in wanted.values() for each in manifests)
+    def _cut_short(self, platform: Platform, before: dict[str, Any], error: Exception) -> Seen:
+        """What is told of a pass that could not be finished; the clock of an upgrade runs all the same."""
+        held = Attempt.read(before.get("version", {}))
+        _, standing = attempt(platform, held, self._now(), ready=True)
+        kept = inventory(before, platform.namespace)
+        why = (
+            str(error)
+            if isinstance(error, ApiError | NotServed)
+            else f"a fault of the operator ({type(error).__name__})"
+        )
+        said = f"the platform could not be looked at or changed: {why}"
+        return Seen(platform, attempt=standing, inventory=kept, errors=[said], cut_short=True)
 
 
-def _deployments(wanted: Wanted) -> list[Manifest]:
-    return [each for service in SERVICES for each in wanted.get(service, []) if each["kind"] == "Deployment"]
+def _platform(found: Manifest) -> Platform:
+    """Raises ValidationError."""
+    meta = found["metadata"]
+    spec = Spec.model_validate(found.get("spec") or {})
+    return Platform(meta["name"], meta["namespace"], meta["uid"], meta["generation"], spec)
 
 
-def _images(wanted: Wanted, observed: dict[Ref, Manifest]) -> bool:
-    def image(manifest: Manifest) -> str:
-        return str(manifest["spec"]["template"]["spec"]["containers"][0]["image"])
-
-    found = [(each, observed.get(Ref.of(each))) for each in _deployments(wanted)]
-    return all(live is not None and image(live) == image(each) for each, live in found)
-
-
-def _run(wanted: Wanted, observed: dict[Ref, Manifest]) -> bool:
-    return all(ready(observed.get(Ref.of(each)))[0] for each in _deployments(wanted))
-
-
-def _inventory(told: dict[str, Any], namespace: str) -> list[Ref]:
-    return [Ref(each["apiVersion"], each["kind"], namespace, each["name"]) for each in told.get("inventory", [])]
-
-
-def _listed(inventory: Iterable[Ref]) -> list[dict[str, str]]:
-    return [{"apiVersion": ref.api_version, "kind": ref.kind, "name": ref.name} for ref in sorted(inventory)]
+def _unread(found: Manifest) -> Platform:
+    """A platform whose spec cannot be read."""
+    meta = found["metadata"]
+    return Platform(meta["name"], meta["namespace"], meta["uid"], meta["generation"], Spec())

@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     pod_name: str = Field("operator", description="who holds the lease")
     pod_namespace: str = Field("default", description="where the lease is")
     watch_namespace: str = Field("", description="one namespace only; empty: all")
-    lease_seconds: float = Field(15, gt=1, le=300, description="how long a dead leader is waited for")
+    lease_seconds: float = Field(3, gt=1, le=300, description="how long a dead leader is waited for")
     resync_seconds: float = Field(60, gt=0, le=3600, description="how often each platform is looked at without cause")
     workers: int = Field(4, ge=1, le=64, description="platforms that are worked on at a time")
     stall_seconds: float = Field(120, gt=1, description="a pass longer than this makes /healthz fail")

@@ -6,6 +6,7 @@ from typing import Any
 
 from healthcare_operator import kafka_version
 from healthcare_operator.conditions import Seen, verdicts
+from healthcare_operator.excerpt import excerpt
 from healthcare_operator.platform import Manifest, Ref
 from healthcare_operator.readiness import Verdict, ready
 from healthcare_operator.service_values import PORTS
@@ -17,11 +18,13 @@ def components(seen: Seen) -> list[dict[str, Any]]:
     for name, manifests in seen.wanted.items():
         judged = [(each, *_ready(seen, Ref.of(each))) for each in manifests if _counts(seen, each)]
         bad = [f"{each['kind']}/{each['metadata']['name']} {why}" for each, good, why in judged if not good]
-        found.append({"name": name, "ready": not bad, **({"message": bad[0][:300]} if bad else {})})
+        found.append({"name": name, "ready": not bad, **({"message": excerpt(bad[0])} if bad else {})})
     return found
 
 
 def _ready(seen: Seen, ref: Ref) -> Verdict:
+    if said := seen.unread.get((ref.api_version, ref.kind)):
+        return False, said
     good, why = ready(seen.observed.get(ref))
     said = seen.refused.get(ref)
     return (False, f"its pods are refused: {said}") if said and not good else (good, why)
@@ -36,11 +39,13 @@ def status(seen: Seen, before: Mapping[str, Any], now: str) -> dict[str, Any]:
     """The status of a platform, given the one before; `now` is RFC 3339."""
     platform = seen.platform
     parts = components(seen)
-    if seen.fault is not None or platform.spec.suspend:
+    if seen.fault is not None or seen.cut_short or platform.spec.suspend:
         parts = list(before.get("components", []))
     held = {each["type"]: each for each in before.get("conditions", [])}
     told = verdicts(seen, parts)
     conditions = [_condition(held, *each, platform.generation, now) for each in told]
+    if seen.cut_short:  # of what was not looked at, what was said before is all that is known
+        conditions += [each for kind, each in held.items() if kind not in {name for name, *_ in told}]
     verdict = next(each for each in conditions if each["type"] == "Ready")
     good = sum(each["ready"] for each in parts)
     return {
@@ -98,7 +103,7 @@ def _condition(
         "type": kind,
         "status": value,
         "reason": reason,
-        "message": message[:1024],
+        "message": excerpt(message),
         "observedGeneration": generation,
         "lastTransitionTime": held[kind]["lastTransitionTime"] if same else now,
     }
@@ -116,4 +121,4 @@ def _phase(seen: Seen, conditions: Sequence[Mapping[str, Any]]) -> str:
         return "Ready"
     if seen.attempt.good and seen.attempt.good != seen.attempt.tried:
         return "Upgrading"
-    return "Installing" if not seen.attempt.good else "Degraded"
+    return "Updating" if seen.attempt.good else "Installing"

@@ -1,8 +1,11 @@
 """What the API server lets through but cannot work: one sentence each; pure."""
 
+import base64
+import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+from healthcare_operator import alertmanager, kafka_config
 from healthcare_operator.platform import Manifest, Platform
 from healthcare_operator.service_values import WITH_DATABASE
 from healthcare_operator.spec import SERVICES, Spec, naming
@@ -12,17 +15,8 @@ DATABASE_KEYS = frozenset({"username", "password", "host", "port", "dbname"})
 OLDEST_POSTGRES = 15
 _FIXED = frozenset({"fullnameOverride", "nameOverride", "partOf", "mode", "global", "service"})
 _IMAGE = frozenset({"image"})
-_FORBIDDEN = (
-    "listeners",
-    "advertised.",
-    "broker.",
-    "node.id",
-    "process.roles",
-    "controller.",
-    "log.dir",
-    "ssl.",
-    "sasl.",
-)
+_DAY = 86_400_000
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": _DAY, "w": 7 * _DAY, "y": 365 * _DAY}
 
 
 def referenced(platform: Platform) -> dict[str, frozenset[str]]:
@@ -47,7 +41,14 @@ def fault(platform: Platform, secrets: Mapping[str, Manifest]) -> str | None:
     `secrets` are those of the namespace that `referenced` names and that are there.
     """
     spec = platform.spec
-    every = chain(_name(platform), _secrets(platform, secrets), _external(spec), _own(spec), _values(platform))
+    every = chain(
+        _name(platform),
+        _secrets(platform, secrets),
+        _alertmanager(spec, secrets),
+        _external(spec),
+        _own(spec),
+        _values(platform),
+    )
     return next(every, None)
 
 
@@ -87,12 +88,20 @@ def _own(spec: Spec) -> Iterator[str]:
     if spec.postgres.mode == "builtin" and spec.postgres.instances > 1:
         yield "the built-in PostgreSQL is one server, and postgres.instances asks for more."
     for key in spec.kafka.config:
-        if key.startswith(_FORBIDDEN):
+        if kafka_config.ignored(key):
             yield f"kafka.config.{key} is managed by Strimzi and cannot be set."
+    if not _countable(spec.monitoring.retention):
+        yield f"monitoring.retention {spec.monitoring.retention} is longer than Prometheus can count (292 years)."
     for name in SERVICES:
         scaling = spec.services.get(name).autoscaling
         if scaling.enabled and scaling.min_replicas > scaling.max_replicas:
             yield f"services.{name}.autoscaling.minReplicas is above maxReplicas."
+
+
+def _countable(duration: str) -> bool:
+    """Whether a duration fits into 63 bits of nanoseconds, as Prometheus and Go keep it."""
+    parts = re.findall(r"([0-9]+)(ms|[smhdwy])", duration)
+    return sum(int(number) * _MILLISECONDS[unit] for number, unit in parts) * 1_000_000 < 2**63
 
 
 def _values(platform: Platform) -> Iterator[str]:
@@ -110,6 +119,16 @@ def _secrets(platform: Platform, secrets: Mapping[str, Manifest]) -> Iterator[st
             yield f"Secret {name} is referenced and does not exist in namespace {platform.namespace}."
         elif lacking := sorted(keys - (secrets[name].get("data") or {}).keys()):
             yield f"Secret {name} lacks the key {lacking[0]}."
+
+
+def _alertmanager(spec: Spec, secrets: Mapping[str, Manifest]) -> Iterator[str]:
+    """A text that is none would let Alertmanager fail for ever, and nobody be told of any alert."""
+    name = spec.monitoring.alertmanager_secret
+    if name and name in secrets and spec.monitoring.mode in ("builtin", "prometheus-operator"):
+        key = "alertmanager.yaml"
+        text = base64.b64decode((secrets[name].get("data") or {}).get(key, "")).decode(errors="replace")
+        if said := alertmanager.fault(text):
+            yield f"Secret {name}: {key} {said}."
 
 
 def _one(name: str | None, key: str) -> dict[str, frozenset[str]]:

@@ -26,6 +26,8 @@ class WorkQueue:
         self._work = work
         self._workers = workers
         self._due: dict[Key, float] = {}
+        self._asked: dict[Key, float] = {}
+        self._works = False
         self._urgent: set[Key] = set()
         self._running: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
@@ -35,13 +37,15 @@ class WorkQueue:
         """Asks for a pass; the earliest wish counts."""
         if urgent:
             self._urgent.add(key)
-        due = time.monotonic() + delay
+        self._asked[key] = time.monotonic()
+        due = self._asked[key] + delay
         self._due[key] = min(due, self._due.get(key, due))
         self._changed.set()
 
     def forget(self, key: Key) -> None:
         """The platform is gone."""
         self._due.pop(key, None)
+        self._asked.pop(key, None)
         self._urgent.discard(key)
         self._failures.pop(key, None)
 
@@ -59,15 +63,24 @@ class WorkQueue:
 
     @property
     def age(self) -> float:
-        """Seconds that the oldest wish is overdue."""
+        """Seconds that the oldest wish is overdue; none is while nobody is to work."""
         now = time.monotonic()
+        if not self._works:
+            return 0.0
         return max((now - due for key, due in self._due.items() if key not in self._running), default=0.0)
 
     async def run(self) -> None:
-        """Works until it is cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(self._workers):
-                group.create_task(self._serve(fair=number == 0 < self._workers - 1))
+        """Works until it is cancelled. What was asked for last comes first: it may have waited for a leader."""
+        now = time.monotonic()
+        latest = sorted(self._due, key=lambda key: self._asked.get(key, 0.0), reverse=True)
+        self._due = {key: now + number * 1e-6 for number, key in enumerate(latest)}
+        self._works = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._workers):
+                    group.create_task(self._serve(fair=number == 0 < self._workers - 1))
+        finally:
+            self._works = False
 
     async def _serve(self, *, fair: bool) -> None:
         while True:
@@ -76,10 +89,15 @@ class WorkQueue:
             try:
                 again = await self._work(key)
                 self._failures.pop(key, None)
+                if again < 0 and key not in self._due:
+                    self._asked.pop(key, None)
+            except asyncio.CancelledError:
+                self.add(key)  # for when there is work again
+                raise
             except Exception as error:
                 failures = self._failures[key] = self._failures.get(key, 0) + 1
                 again = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** (failures - 1))
-                log.warning("pass failed", namespace=key[0], platform=key[1], error=type(error).__name__, again=again)
+                log.warning("pass failed", namespace=key[0], platform=key[1], again=again, exc_info=error)
             finally:
                 self._running.pop(key, None)
                 self._changed.set()
