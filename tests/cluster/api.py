@@ -74,7 +74,7 @@ class Api:
         if not place:
             raise Refused(f"the API server does not know {kind}")
         root, plural = place
-        return f"{root}/namespaces/{namespace}/{plural}/{name}"
+        return f"{root}{f'/namespaces/{namespace}' if namespace else ''}/{plural}/{name}"
 
     def _place(self, kind: str) -> tuple[str, str] | None:
         """The path under which a kind is served; asked again until it is known."""

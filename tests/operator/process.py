@@ -16,7 +16,7 @@ from tests.cluster.components import fetch
 from tests.cluster.controlplane import ControlPlane, Manifest, kubeconfig
 
 ACCOUNT = "healthcare-operator"
-LEASE_SECONDS = 2
+LEASE_SECONDS = 3
 
 
 class Operator(Server):

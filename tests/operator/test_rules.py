@@ -58,6 +58,11 @@ EXCLUSIVE: list[Refused] = [
         {"kafka": {"mode": "strimzi", "replicas": 3}},
     ),
     (
+        {"kafka": {"mode": "builtin", "cruiseControl": True}},
+        "kafka.cruiseControl needs kafka.mode strimzi",
+        {"kafka": {"mode": "strimzi", "cruiseControl": True}},
+    ),
+    (
         {"postgres": {"mode": "builtin", "instances": 2}},
         "the built-in PostgreSQL is one server",
         {"postgres": {"mode": "cloudnative-pg", "instances": 2}},
@@ -165,6 +170,12 @@ IMMUTABLE: list[Changed] = [
         {"kafka": {"topicPrefix": "two."}},
         "kafka.topicPrefix cannot be changed: topics are named by it",
         {"kafka": {"topicPrefix": "one.", "config": {"log.retention.hours": "24"}}},
+    ),
+    (
+        {"kafka": {"replicas": 3}},
+        {"kafka": {"replicas": 2}},
+        "kafka.replicas cannot become fewer: what only those brokers hold would be lost",
+        {"kafka": {"replicas": 5}},
     ),
     (
         {"kafka": {"topicPartitions": 6}},

@@ -62,4 +62,9 @@ def _observed(resource: Manifest, conditions: list[Manifest]) -> list[Manifest]:
     return [{"message": "", **found, "observedGeneration": generation} for found in conditions]
 
 
+def finalizer(resource: Manifest, world: World, *, clinging: bool) -> None:
+    """None."""
+    del resource, world, clinging
+
+
 JUDGES: dict[str, Judge] = {f"Gateway.{GROUP}": gateway, f"HTTPRoute.{GROUP}": route}

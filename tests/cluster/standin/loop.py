@@ -1,6 +1,7 @@
 """A stand-in for the operators of Kafka, PostgreSQL, monitoring and gateways: it plays their status, and no pod runs.
 
-Every resource is `ready` unless a test says otherwise with `behave`: `failing` reports trouble, `slow` says nothing.
+Every resource is `ready` unless a test says otherwise with `behave`: `failing` reports trouble, `slow` says nothing,
+`clinging` keeps its finalizer as long as its server is there to take it away, and for ever when that goes first.
 What the real ones refuse, this one refuses too (standin/{strimzi,postgres,monitoring,gateway}.py).
 """
 
@@ -45,8 +46,8 @@ class StandIn:
         self.api.close()
 
     def behave(self, kind: str, how: str, namespace: str = "") -> None:
-        """From now on resources of a kind (in a namespace, or everywhere) are `ready`, `failing` or `slow`."""
-        assert how in {"ready", "failing", "slow"}, how
+        """From now on resources of a kind (in a namespace, or everywhere) are `ready`, `failing`, `slow` or so."""
+        assert how in {"ready", "failing", "slow", "clinging"}, how
         self._behaviour[kind, namespace] = how
 
     def all(self, kind: str, namespace: str) -> list[Manifest]:
@@ -73,9 +74,12 @@ class StandIn:
 
     def _answer(self, operator: ModuleType, kind: str, resource: Manifest) -> None:
         how = self._how(resource)
-        if how == "slow" or "deletionTimestamp" in resource["metadata"]:
+        if how == "slow":
             return
         try:
+            self._finalize(operator, kind, resource, how)
+            if "deletionTimestamp" in resource["metadata"]:
+                return
             self._write(kind, resource, self._judge(operator, kind, resource, how))
         except Unavailable:
             raise
@@ -106,6 +110,16 @@ class StandIn:
         body = {key: resource[key] for key in ("apiVersion", "kind")}
         body |= {"metadata": {"name": meta["name"], "namespace": meta["namespace"]}, "status": _timed(report.status)}
         self.api.apply(kind, body, "status")
+
+    def _finalize(self, operator: ModuleType, kind: str, resource: Manifest, how: str) -> None:
+        meta = resource["metadata"]
+        asked = operator.finalizer(resource, self, clinging=how == "clinging")
+        if asked is None:
+            return
+        (name, wanted), held = asked, meta.get("finalizers", [])
+        if (name in held) != wanted:
+            now = [*held, name] if wanted else [each for each in held if each != name]
+            self.api.merge(kind, meta["namespace"], meta["name"], {"metadata": {"finalizers": now}})
 
     def _how(self, resource: Manifest) -> str:
         kind, namespace = resource["kind"], resource["metadata"]["namespace"]

@@ -3,6 +3,7 @@
 import hashlib
 
 from tests.cluster.standin.world import (
+    Finalizer,
     Invalid,
     Judge,
     Manifest,
@@ -15,6 +16,7 @@ from tests.cluster.standin.world import (
 )
 
 HEALTHY = "Cluster in healthy state"
+FINALIZER = "cnpg.io/deleteDatabase"
 
 
 def cluster(resource: Manifest, world: World) -> Report:
@@ -67,6 +69,18 @@ def role(resource: Manifest, world: World) -> Report:
     if secret := spec.get("passwordSecret"):
         require_secret(world, meta["namespace"], secret, "the role's password")
     return Report({"applied": True, "conditions": [condition("Ready", True, "Applied", "the role is as asked")]})
+
+
+def finalizer(resource: Manifest, world: World, *, clinging: bool) -> Finalizer | None:
+    """An instance's, while its Cluster is there; CloudNativePG itself takes it from the rest, a `clinging` one not."""
+    if resource["kind"] != "Database":
+        return None
+    meta = resource["metadata"]
+    home = world.find("Cluster.postgresql.cnpg.io", meta["namespace"], resource["spec"]["cluster"]["name"])
+    gone = home is None or "deletionTimestamp" in home["metadata"]
+    if gone and (clinging or "deletionTimestamp" not in meta):
+        return None
+    return FINALIZER, "deletionTimestamp" not in meta
 
 
 def failed(kind: str, reason: str) -> Manifest:

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from tests.cluster.standin.world import (
+    Finalizer,
     Invalid,
     Judge,
     Manifest,
@@ -17,7 +18,10 @@ from tests.cluster.standin.world import (
 )
 
 CLUSTER_LABEL = "strimzi.io/cluster"
+FINALIZER = "strimzi.io/topic-operator"
 RESERVED_PORTS = {9404, 9999}
+MADE: dict[str, int] = {}
+"""By a topic's uid, the replicas that it has."""
 
 
 def kafka(resource: Manifest, world: World) -> Report:
@@ -61,8 +65,32 @@ def topic(resource: Manifest, world: World) -> Report:
     name = resource["spec"].get("topicName", meta["name"])
     if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", name):
         raise Invalid(f"org.apache.kafka.common.errors.InvalidTopicException: {name} is no topic name")
-    status = {"topicName": name, "topicId": _stable(meta["uid"], 22), "conditions": [condition("Ready", True)]}
-    return Report(status)
+    made = {"topicName": name, "topicId": _stable(meta["uid"], 22)}
+    return Report({**made, "conditions": [_replication(resource, world)]})
+
+
+def _replication(resource: Manifest, world: World) -> Manifest:
+    """A topic keeps the replicas that it was made with; Cruise Control, where there is some, changes them at once."""
+    meta, spec = resource["metadata"], resource["spec"]
+    owner = world.find("Kafka.kafka.strimzi.io", meta["namespace"], meta["labels"][CLUSTER_LABEL]) or {"spec": {}}
+    replicas = spec.get("replicas", 1)
+    if MADE.setdefault(meta["uid"], replicas) == replicas or "cruiseControl" in owner["spec"]:
+        MADE[meta["uid"]] = replicas
+        return condition("Ready", True)
+    said = "Replication factor change not supported, but required for partitions [0, 1, 2]"
+    return condition("Ready", False, "NotSupported", said)
+
+
+def finalizer(resource: Manifest, world: World, *, clinging: bool) -> Finalizer | None:
+    """The topic operator's, while its Kafka is there; `clinging` is one that is not told to do without."""
+    meta = resource["metadata"]
+    owner = meta.get("labels", {}).get(CLUSTER_LABEL)
+    home = world.find("Kafka.kafka.strimzi.io", meta["namespace"], owner) if owner else None
+    if resource["kind"] != "KafkaTopic" or home is None or "deletionTimestamp" in home["metadata"]:
+        return None
+    container = home["spec"].get("entityOperator", {}).get("template", {}).get("topicOperatorContainer", {})
+    without = {"name": "STRIMZI_USE_FINALIZERS", "value": "false"} in container.get("env", [])
+    return FINALIZER, (clinging or not without) and "deletionTimestamp" not in meta
 
 
 def user(resource: Manifest, world: World) -> Report:

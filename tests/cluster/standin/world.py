@@ -17,6 +17,10 @@ class World(Protocol):
         """One object, or nothing."""
 
 
+Finalizer = tuple[str, bool]
+"""Its name, and whether the resource is to have it now."""
+
+
 @dataclass(frozen=True)
 class Report:
     """What an operator makes of a resource: its status (nothing: it says nothing) and what it creates beside it."""
@@ -38,12 +42,16 @@ def condition(kind: str, status: bool, reason: str = "", message: str = "") -> M
     return {"type": kind, "status": str(status), **{key: text for key, text in said.items() if text}}
 
 
-def child(owner: Manifest, kind: str, name: str, **body: Any) -> tuple[str, Manifest]:
-    """An object of the core group in the owner's namespace, which goes when the owner goes."""
+def child(
+    owner: Manifest, kind: str, name: str, api_version: str = "v1", labels: Manifest | None = None, **body: Any
+) -> tuple[str, Manifest]:
+    """An object in the owner's namespace, which goes when the owner goes."""
     reference = {key: owner[key] for key in ("apiVersion", "kind")}
     reference |= {key: owner["metadata"][key] for key in ("name", "uid")}
     meta = {"name": name, "namespace": owner["metadata"]["namespace"], "ownerReferences": [reference]}
-    return kind, {"apiVersion": "v1", "kind": kind, "metadata": meta, **body}
+    meta |= {"labels": labels} if labels else {}
+    group, slash, _ = api_version.partition("/")
+    return f"{kind}.{group}" if slash else kind, {"apiVersion": api_version, "kind": kind, "metadata": meta, **body}
 
 
 def service(owner: Manifest, name: str, port: int, selector: Manifest) -> tuple[str, Manifest]:
