@@ -1,13 +1,15 @@
 """Serves each sink from its queue: in order, one batch at a time, deleting what the sink has taken."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import sqlalchemy as sa
 from chassis import logs
 from chassis.actuator import Health
+from chassis.classification import Verdict, classify
 from chassis.db import Database
-from chassis.errors import Unavailable
+from chassis.recovery import delay, recovery
 from chassis.statement import Statement
 from chassis.transaction import Transaction
 from prometheus_client import Counter
@@ -20,7 +22,6 @@ log = logs.logger(__name__)
 
 DELIVERED = Counter("analytics_sink_events_total", "Events that a sink has taken", ["sink"])
 FAILED = Counter("analytics_sink_failures_total", "Batches that a sink did not take", ["sink"])
-LONGEST_PAUSE = 30.0
 
 # A transaction's lock: another replica serves the sink when this one is gone.
 _LOCK = Statement(sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtext(sa.bindparam("sink", type_=sa.Text)))))
@@ -70,15 +71,22 @@ class Delivery:
             try:
                 more = await self._serve()
                 self._failures = 0
-            except Unavailable as error:
-                self._failures += 1
-                self._open = False
-                FAILED.labels(self._sink.name).inc()
-                log.warning("the sink will be tried again", sink=self._sink.name, error=error.detail)
-                await self._sink.close()
-                await asyncio.sleep(min(LONGEST_PAUSE, 0.25 * 2 ** min(self._failures, 7)))
+                recovery.succeeded(self)
+            except Exception as error:  # whatever it is: nobody would notice a delivery that had ended
+                await self._give_up(error)
             else:
                 await asyncio.sleep(0 if more else self._settings.analytics_flush_seconds)
+
+    async def _give_up(self, error: Exception) -> None:
+        self._failures += 1
+        self._open = False
+        FAILED.labels(self._sink.name).inc()
+        bug = {"exc_info": error} if classify(error) is Verdict.BUG else {}
+        log.warning("the sink will be tried again", sink=self._sink.name, error=type(error).__name__, **bug)
+        with contextlib.suppress(Exception):
+            await self._sink.close()
+        recovery.failed(self)
+        await recovery.sleep(delay(self._failures, first=0.25))
 
     async def _serve(self) -> bool:
         """One batch; whether it was a full one."""

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from api_gateway.console.fleet import GATEWAY, Fleet, Member
 from api_gateway.console.testing import LIMITS, Platform, log_in, session
 from api_gateway.console.troubles import ADVICE, FAR_BEHIND, STALE_SECONDS, TOO_MANY_FAIL, troubles
@@ -52,6 +53,20 @@ async def test_a_part_that_several_miss_is_one_line(gate: Edge, platform: Platfo
     assert "billing-service is down: db since" in said
     platform.answers = {"/ops/summary": (401, {})}
     assert "same JWT_SECRET" in sentences((await gate.ask("GET", "/console", held)).body)
+
+
+@pytest.mark.contract("Z01")
+async def test_a_database_that_refuses_writes_is_one_line(gate: Edge, platform: Platform):
+    held = f"Cookie: {await session(gate)}"
+    summary = await gate.app.state.ops.summary()
+    parts = {"db": {"status": "UP", "details": {"database": "PostgreSQL", "writable": False}}}
+    platform.answers = {"/ops/summary": (200, summary | {"components": parts})}
+    said = sentences((await gate.ask("GET", "/console", held)).body)
+    names = "auth-service, patient-service, appointment-service, analytics-service, billing-service"
+    assert f"the database refuses writes of {names}" in said
+    assert "docs/runbooks/DatabaseRefusesWrites.md" in said
+    parts["db"]["details"]["writable"] = True
+    assert "refuses writes" not in sentences((await gate.ask("GET", "/console", held)).body)
 
 
 async def test_what_does_not_keep_up_is_said_as_the_alerts_would(gate: Edge, platform: Platform):

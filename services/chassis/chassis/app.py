@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from chassis import again, direct, edge, http, openapi, ops, runtime
+from chassis import again, direct, edge, http, openapi, ops, runtime, startup
 from chassis.actuator import Actuator, Part
 from chassis.auth import TokenVerifier
 from chassis.errors import LostRace, PlatformError
@@ -47,6 +47,8 @@ class Application(FastAPI):
     """FastAPI, and past all its layers the straight way to the routes that need none of them."""
 
     _straight: tuple[direct.Direct, edge.Edge] | None = None
+    waits = False
+    """Whether parts still wait to start; only the actuator answers then."""
 
     def go_straight(self, routes: direct.Direct, around: edge.Edge) -> None:
         """From now on."""
@@ -54,6 +56,9 @@ class Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
+        if self.waits and scope["type"] == "http" and not scope["path"].startswith(edge.QUIET):
+            await startup.refuse(scope, receive, send)
+            return
         if scope["type"] == "http" and self._straight is not None:
             routes, around = self._straight
             if call := routes.find(scope):
@@ -161,17 +166,19 @@ def _lifespan(
     settings: ServiceSettings, parts: Sequence[Part], actuator: Actuator, ring: Ring
 ) -> Callable[[FastAPI], Any]:
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        def waits(whether: bool) -> None:
+            assert isinstance(app, Application)  # noqa: S101 - made by `_framework`
+            app.waits = whether
+            actuator.started = not whether
+
         async with contextlib.AsyncExitStack() as stack:
-            for part in parts:
-                await part.start()
-                stack.push_async_callback(part.stop)
+            await stack.enter_async_context(startup.running(parts, waits))
             watching = asyncio.create_task(runtime.watch_loop(), name="event loop watch")
             stack.callback(watching.cancel)
             remembering = asyncio.create_task(ring.run(), name="ring of the last minutes")
             stack.callback(remembering.cancel)
             runtime.describe(settings)
-            actuator.started = True
             # What start-up made stays for ever: collecting it again and again costs tens of milliseconds each time.
             gc.collect()
             gc.freeze()

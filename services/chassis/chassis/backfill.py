@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 
 from chassis import logs
 from chassis.actuator import Health
+from chassis.classification import Verdict, classify
 from chassis.db import Database
-from chassis.errors import PlatformError
 from chassis.transaction import Transaction
 
 log = logs.logger(__name__)
@@ -60,8 +60,9 @@ class Backfill:
         try:
             async with self._database.transaction() as tx:
                 count = await self._fill(tx)
-        except PlatformError as error:
-            log.warning("a backfill waits", backfill=self.name, reason=error.slug)
+        except Exception as error:  # whatever it is: nobody would notice a backfill that had ended
+            bug = {"exc_info": error} if classify(error) is Verdict.BUG else {}
+            log.warning("a backfill waits", backfill=self.name, error=type(error).__name__, **bug)
             return 0
         if count:
             self._filled += count

@@ -24,8 +24,8 @@ from sqlmodel import SQLModel
 
 from chassis import logs
 from chassis.actuator import Health
+from chassis.classification import Verdict, classify
 from chassis.environ import ConfigurationError
-from chassis.errors import Unavailable
 from chassis.postgres import DatabaseSettings, connect, database_tls
 from chassis.seeding import Seed, sow
 
@@ -70,13 +70,14 @@ class Migrations:
         self._revision: str | None = None
 
     async def start(self) -> None:
-        """Does what DDL_AUTO and SQL_INIT_MODE say.
+        """Does what DDL_AUTO and SQL_INIT_MODE say; may be called again after a failure.
 
         Raises:
-            ConfigurationError: validate found the database behind, or the database does not answer.
+            ConfigurationError: validate found the database behind.
+            Unavailable and what the drivers raise: the database does not answer, or refuses to be written.
         """
         if self._settings.ddl_auto == "update":
-            await self.migrate()
+            await self._migrate()
         elif self._settings.ddl_auto == "validate":
             await self._validate()
         if self._settings.sql_init_mode == "always" and self._seed:
@@ -90,7 +91,23 @@ class Migrations:
         return Health(up=True, details={"revision": self._revision} if self._revision else {})
 
     async def migrate(self) -> None:
-        """Brings the schema to the newest revision that this image knows."""
+        """Brings the schema to the newest revision that this image knows; waits for a database that is still starting.
+
+        Raises:
+            ConfigurationError: the database does not answer.
+        """
+        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while True:
+            try:
+                return await self._migrate()
+            except Exception as error:
+                if classify(error) is not Verdict.WORLD:
+                    raise
+                if asyncio.get_running_loop().time() > deadline:
+                    raise ConfigurationError("the database of DATABASE_URL does not answer") from None
+            await asyncio.sleep(0.5)
+
+    async def _migrate(self) -> None:
         lock = await self._lock()
         try:
             await self.upgrade("head")
@@ -146,18 +163,14 @@ class Migrations:
             await lock.close()
 
     async def _lock(self) -> Any:
-        """A connection of its own that holds the lock; waits for a database that is still starting."""
-        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
-        while True:
-            try:
-                connection = await connect(self._settings)
-                await connection.execute("SELECT pg_advisory_lock($1)", LOCK, timeout=WAIT_SECONDS)
-            except Unavailable:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise ConfigurationError("the database of DATABASE_URL does not answer") from None
-                await asyncio.sleep(0.5)
-            else:
-                return connection
+        """A connection of its own that holds the lock."""
+        connection = await connect(self._settings)
+        try:
+            await connection.execute("SELECT pg_advisory_lock($1)", LOCK, timeout=WAIT_SECONDS)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     def _config(self) -> Config:
         config = Config()
@@ -167,10 +180,9 @@ class Migrations:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        user, password = self._settings.credentials()
         url = sa.make_url(self._settings.database_url).set(
-            drivername="postgresql+asyncpg",
-            username=self._settings.database_user,
-            password=self._settings.database_password.get_secret_value(),
+            drivername="postgresql+asyncpg", username=user, password=password
         )
         engine = create_async_engine(url, poolclass=NullPool, connect_args={"ssl": database_tls(self._settings)})
         try:

@@ -124,6 +124,11 @@ class Pool:
             self.writability.trouble(refused=code == READ_ONLY, full=code == DISK_FULL)
         return after is Session.DROP
 
+    def committed(self) -> None:
+        """A write was taken."""
+        self.writability.took_a_write()
+        recovery.succeeded(self)
+
     def _works(self, again: bool) -> None:
         if again:  # older sessions know nothing of it
             self._renewed = -math.inf

@@ -152,7 +152,7 @@ class Transaction:
         if done != command:
             raise RuntimeError("a statement had failed: nothing was committed")
         if command == "COMMIT":
-            self._database.pool.writability.took_a_write()
+            self._database.pool.committed()
 
     async def settle(self, *, tolerant: bool) -> None:
         """Runs what waited for the commit; `tolerant` logs a failure instead of raising it."""

@@ -8,8 +8,10 @@ from uuid import UUID
 from chassis import logs, rpc
 from chassis.actuator import Health
 from chassis.cache import Cache
+from chassis.classification import Verdict, classify
 from chassis.db import Database
-from chassis.errors import PlatformError, Unavailable
+from chassis.errors import PlatformError
+from chassis.recovery import delay, recovery
 from chassis.resilience import Breaker, Bulkhead, Retry
 from healthcare_contracts.billing_service_pb2 import CreateAccountRequest
 from healthcare_contracts.billing_service_pb2_grpc import BillingServiceStub
@@ -103,29 +105,44 @@ class Provisioning:
             self._settling.add_done_callback(self._tasks.discard)
 
     async def _settle_soon(self) -> None:
+        failures = 0
         while self._opened or self._refused:
-            await asyncio.sleep(SETTLE_SECONDS)
+            await (recovery.sleep(delay(failures)) if failures else asyncio.sleep(SETTLE_SECONDS))
             opened, self._opened = self._opened, []
             refused, self._refused = self._refused, []
             try:
-                async with self._database.transaction(tolerant=True) as tx:
-                    if opened:
-                        await accounts.activate(tx, self._cache, opened)
-                    if refused:
-                        log.warning("billing cannot be called, asking by event", count=len(refused))
-                        await accounts.request_accounts(tx, refused)
-            except Unavailable:
-                log.warning("the sweeper will find them", count=len(opened) + len(refused))
+                await self._settle_now(opened, refused)
+                failures = 0
+                recovery.succeeded(self)
+            except Exception as error:
+                failures += 1
+                self._failed("billing's answers are kept", error)
+                if classify(error) is Verdict.WORLD:  # else the sweeper finds them, and asks again
+                    self._opened, self._refused = opened + self._opened, refused + self._refused
+
+    async def _settle_now(self, opened: list[UUID], refused: list[Any]) -> None:
+        async with self._database.transaction(tolerant=True) as tx:
+            if opened:
+                await accounts.activate(tx, self._cache, opened)
+            if refused:
+                log.warning("billing cannot be called, asking by event", count=len(refused))
+                await accounts.request_accounts(tx, refused)
 
     async def _sweep(self) -> None:
-        every = self._settings.billing_sweep_seconds
+        every, failures = self._settings.billing_sweep_seconds, 0
         while True:
-            await asyncio.sleep(every)
+            await (recovery.sleep(delay(failures)) if failures else asyncio.sleep(every))
             try:
                 async with self._database.transaction() as tx:
                     before = datetime.now(UTC) - timedelta(seconds=every)
                     asked = await accounts.request_overdue_accounts(tx, before, SWEPT_AT_ONCE)
                 if asked:
                     log.info("asked again for billing accounts", count=asked)
-            except Unavailable:
-                log.warning("the sweep waits for the database")
+                failures = 0
+            except Exception as error:  # whatever it is: nobody would notice a sweeper that had ended
+                failures += 1
+                self._failed("the sweep will be tried again", error)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        recovery.failed(self)
+        log.warning(what, error=type(error).__name__, **({"exc_info": error} if classify(error) is Verdict.BUG else {}))

@@ -20,6 +20,7 @@ ADVICE = {
     "billing": ("BreakerOpen", "Patients are created all the same; accounts follow when billing-service answers."),
     "upstreams": ("BreakerOpen", "The gateway answers for that service at once, with 503, and keeps trying it."),
 }
+REFUSED = "See whether it is a replica, set to read-only or full, or whether the role may still log in."
 STALE_SECONDS, FAR_BEHIND, TOO_MANY_FAIL = 60, 1000, 0.0144
 """As the alerts OutboxStale, ConsumerLagHigh and ErrorBudgetBurnsFast (monitoring/rules) have them."""
 
@@ -40,6 +41,7 @@ def troubles(fleet: Fleet, watch: Watch, waiting: int = 0) -> list[Trouble]:
     """All that is wrong with these services, and that dead letters wait."""
     found = [_down(member, watch) for member in fleet.members if member.state == "DOWN"]
     found += _missing(fleet.members, watch)
+    found += _read_only(fleet.members)
     for member in fleet.members:
         found += _late(member)
     if waiting:
@@ -69,6 +71,21 @@ def _missing(members: Iterable[Member], watch: Watch) -> list[Trouble]:
         since = min(filter(None, (watch.since(name, part) for name in names)), default=None)
         found.append(Trouble(f"{part} is missing at {', '.join(names)}", todo, runbook, since))
     return found
+
+
+def _read_only(members: Iterable[Member]) -> Iterator[Trouble]:
+    """One line for all whose database refuses writes and answers reads; a database that is missing says enough."""
+    parts = {member.name: (member.summary or {}).get("components", {}).get("db", {}) for member in members}
+    names = [
+        name
+        for name, part in parts.items()
+        if part.get("status") == "UP" and part.get("details", {}).get("writable") is False
+    ]
+    if names:
+        what = f"the database refuses writes of {', '.join(names)}"
+        yield Trouble(
+            what, "Writes are answered by 503 and messages wait. " + REFUSED, "DatabaseRefusesWrites", grave=True
+        )
 
 
 def _late(member: Member) -> Iterator[Trouble]:
