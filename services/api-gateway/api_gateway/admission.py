@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from chassis.auth import Principal, TokenVerifier, UnknownKey
-from chassis.errors import Forbidden, MethodNotAllowed, NotFound, TooManyRequests, Unauthenticated
+from chassis.errors import Forbidden, MethodNotAllowed, NotFound, Refused, TooManyRequests, Unauthenticated
 from chassis.proxies import bucket
 
 from api_gateway import metrics
 from api_gateway.cors import Cors, is_preflight
 from api_gateway.limits import Account, Limiter
-from api_gateway.problems import Refused
 from api_gateway.quota import Decision
 from api_gateway.routes import FORMS, METHODS, ROUTES, Route, RouteTable
 from api_gateway.settings import Settings

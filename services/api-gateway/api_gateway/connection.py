@@ -4,10 +4,10 @@ import asyncio
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
+from chassis.connections import too_many
 from chassis.errors import PlatformError
+from chassis.proxies import unmapped
 from uvicorn.server import ServerState
-
-from api_gateway.problems import Refused
 
 if TYPE_CHECKING:
     from api_gateway.gateway import Gateway
@@ -50,13 +50,13 @@ class Connection(asyncio.Protocol):
         """Accepted, or turned away."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by birth
         peer = transport.get_extra_info("peername")
-        self.peer = str(peer[0]) if peer else ""
+        self.peer = unmapped(str(peer[0])) if peer else ""
         self.transport.set_write_buffer_limits(HIGH_WATER)
         self._hosted.add(self)
         if self.gateway.enter(self):
             self.deadline = self.gateway.now() + self.gateway.bounds.header
         else:
-            self.reject(Refused(503, "there are too many connections"))
+            self.reject(too_many())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Whatever was under way is cancelled."""
@@ -76,6 +76,11 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """The deadline has passed."""
         raise NotImplementedError
+
+    @property
+    def idle_since(self) -> float | None:
+        """When it became idle, as far as its deadline tells; None while something is under way on it."""
+        return self.deadline if self.state is HEAD and not self.buffer and not self.client_full else None
 
     @property
     def closing(self) -> bool:

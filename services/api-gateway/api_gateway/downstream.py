@@ -6,19 +6,18 @@ uvicorn hosts it as its HTTP protocol class. A request for a page of the gateway
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from chassis.errors import PayloadTooLarge, PlatformError
+from chassis.errors import PayloadTooLarge, PlatformError, Refused
+from chassis.wire.grammar import Head
+from chassis.wire.heads import Heads
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from api_gateway import metrics
 from api_gateway.connection import ANSWER, BODY, HEAD, HIGH_WATER, LINGER, PAGE, Connection
 from api_gateway.exchange import Exchange
-from api_gateway.fields import Fields, text_of
-from api_gateway.grammar import Head
+from api_gateway.fields import LIMITS, Fields, parse_fields, text_of
 from api_gateway.headers import CONTINUE, page_head, page_lines
-from api_gateway.heads import Heads
 from api_gateway.ownpages import OwnPage
-from api_gateway.problems import Refused
 from api_gateway.uploads import Upload
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class Downstream(Connection):
     ) -> None:
         super().__init__(gateway, server_state)
         self._hosting = (config, server_state, app_state, _loop)
-        self._heads = Heads()
+        self._heads = Heads(parse_fields, LIMITS)
         self._exchange: Exchange | None = None
         self._upload: Upload | None = None
         self._page: OwnPage | None = None

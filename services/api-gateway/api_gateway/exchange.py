@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from chassis import tracing
 from chassis.breaker import Rejected
 from chassis.correlation import flags_of
-from chassis.errors import PayloadTooLarge, PlatformError, Unavailable
+from chassis.errors import PayloadTooLarge, PlatformError, Refused, Unavailable
+from chassis.wire.bodies import LAST_CHUNK, chunk
+from chassis.wire.grammar import Head
 
-from api_gateway.bodies import LAST_CHUNK, chunk
 from api_gateway.fields import Fields
-from api_gateway.grammar import Head
 from api_gateway.headers import problem_head, response_head
 from api_gateway.pool import Pool
-from api_gateway.problems import Refused, render
+from api_gateway.problems import render
 from api_gateway.responses import Response
 from api_gateway.upstream import UpstreamConnection
 

@@ -2,10 +2,9 @@
 
 import asyncio
 
-from chassis.errors import Unavailable
+from chassis.errors import Refused, Unavailable
 
 from api_gateway.pool import Pool
-from api_gateway.problems import Refused
 from api_gateway.responses import Response
 from api_gateway.upstream import UpstreamConnection
 

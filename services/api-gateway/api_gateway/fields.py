@@ -9,15 +9,17 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from api_gateway.grammar import MAX_FIELDS
-from api_gateway.problems import Refused
+from chassis.errors import Refused
+from chassis.wire import framing
+from chassis.wire.framing import Framing, once
+from chassis.wire.grammar import Limits, check_block
+
 from api_gateway.routes import Route
 
 if TYPE_CHECKING:
     from api_gateway.admission import Standing
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+,;=]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-LENGTH = re.compile(rb"[0-9]{1,15}")
+LIMITS = Limits(line=8192, head=16384, unfinished=16384, fields=64)
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
@@ -31,21 +33,16 @@ _IDENTITY = re.compile(
 )
 
 
-class Fields:
+class Fields(Framing):
     """A block of header fields, read once; equal blocks of one connection share it."""
 
     __slots__ = (
-        "acrm", "authorization", "chunked", "close", "expect", "forwarded_for", "host", "identity", "length",
-        "named", "onward", "origin", "passed", "prefix", "proto", "request_id", "seen", "standings", "trace",
+        "acrm", "forwarded_for", "identity", "onward", "origin", "passed", "prefix", "proto", "request_id",
+        "standings", "trace",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.host: bytes | None = None
-        self.length: int | None = None
-        self.chunked = False
-        self.close: bool | None = None  # what Connection says, None when it says neither
-        self.expect = False
-        self.authorization: bytes | None = None
+        super().__init__()
         self.origin: bytes | None = None
         self.acrm: bytes | None = None
         self.request_id: bytes | None = None
@@ -54,18 +51,17 @@ class Fields:
         self.proto: bytes | None = None
         self.prefix: bytes | None = None
         self.identity: list[bytes] = []
-        self.named: set[bytes] = set()
         self.passed: bytes = b""
         self.onward: dict[Route, bytes] = {}  # what follows the target in the head for a service, once it is made
         self.standings: dict[Route, Standing] = {}  # what api_gateway.admission found out about the client
-        self.seen: set[bytes] = set()
 
 
 def parse_fields(block: bytes, minor: int) -> Fields:
-    """Read whole field lines that match the grammar. Raises Refused (400, 413, 417, 431)."""
+    """Read a block of field lines. Raises Refused (400, 413, 417, 431)."""
+    check_block(block, LIMITS)
     fields = Fields()
     lines = block.split(b"\r\n")
-    if len(lines) - 1 > MAX_FIELDS:
+    if len(lines) - 1 > LIMITS.fields:
         raise Refused(431, "there are too many header fields")
     passed = []
     for line in lines:
@@ -81,7 +77,7 @@ def parse_fields(block: bytes, minor: int) -> Fields:
         elif b"_" not in name:  # a service may read an underscore as a hyphen
             passed.append((name, line))
     fields.passed = b"".join(line + b"\r\n" for name, line in passed if name not in fields.named)
-    _check_framing(fields, minor)
+    fields.check(minor)
     return fields
 
 
@@ -90,62 +86,8 @@ def text_of(value: bytes | None) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-def _check_framing(fields: Fields, minor: int) -> None:
-    if fields.chunked and (fields.length is not None or minor == 0):
-        raise Refused(400, "the length of the body is ambiguous")
-    if minor and fields.host is None:
-        raise Refused(400, "there is no Host")
-
-
-def _once(fields: Fields, name: bytes) -> None:
-    if name in fields.seen:
-        raise Refused(400, f"{name.decode()} is given twice")
-    fields.seen.add(name)
-
-
-def _host(fields: Fields, value: bytes) -> None:
-    _once(fields, b"Host")
-    if _HOST.fullmatch(value) is None:
-        raise Refused(400, "Host is malformed")
-    fields.host = value
-
-
-def _content_length(fields: Fields, value: bytes) -> None:
-    _once(fields, b"Content-Length")
-    if LENGTH.fullmatch(value) is None:
-        raise Refused(400, "Content-Length is malformed")
-    fields.length = int(value)
-
-
-def _transfer_encoding(fields: Fields, value: bytes) -> None:
-    _once(fields, b"Transfer-Encoding")
-    if value.lower() != b"chunked":
-        raise Refused(400, "this transfer coding is unknown")
-    fields.chunked = True
-
-
-def _connection(fields: Fields, value: bytes) -> None:
-    names = {part.strip(b" \t").lower() for part in value.split(b",")}
-    if b"close" in names:
-        fields.close = True
-    elif b"keep-alive" in names and fields.close is None:
-        fields.close = False
-    fields.named |= names
-
-
-def _expect(fields: Fields, value: bytes) -> None:
-    if value.lower() != b"100-continue":
-        raise Refused(417, "only 100-continue can be expected")
-    fields.expect = True
-
-
-def _authorization(fields: Fields, value: bytes) -> None:
-    _once(fields, b"Authorization")
-    fields.authorization = value
-
-
 def _origin(fields: Fields, value: bytes) -> None:
-    _once(fields, b"Origin")
+    once(fields, b"Origin")
     fields.origin = value
 
 
@@ -170,12 +112,7 @@ def _keep(attribute: str) -> Callable[[Fields, bytes], None]:
 
 
 _READERS: dict[bytes, Callable[[Fields, bytes], None]] = {
-    b"host": _host,
-    b"content-length": _content_length,
-    b"transfer-encoding": _transfer_encoding,
-    b"connection": _connection,
-    b"expect": _expect,
-    b"authorization": _authorization,
+    **framing.READERS,
     b"origin": _origin,
     b"x-request-id": _request_id,
     b"traceparent": _traceparent,

@@ -1,7 +1,6 @@
 """The data plane as one part of the process: what its connections share, and the watch over their deadlines."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping
 from email.utils import formatdate
 
@@ -9,6 +8,7 @@ from chassis import tracing
 from chassis.actuator import Health
 from chassis.auth import TokenVerifier
 from chassis.breaker import State
+from chassis.connections import Connections
 from chassis.correlation import Ids
 from chassis.edge import Draining
 from chassis.proxies import Networks
@@ -60,8 +60,7 @@ class Gateway:
         self.drain = Draining()
         self.date = b""
         self._log = AccessLog(settings.service_name) if settings.log_level in {"debug", "info"} else None
-        self._open: set[Connection] = set()
-        self._by_address: Counter[str] = Counter()
+        self.connections: Connections[Connection] = Connections(settings, self.trust)
         self._watch: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
@@ -88,23 +87,13 @@ class Gateway:
 
     def enter(self, client: Connection) -> bool:
         """Count a connection in; False when there are too many."""
-        self._open.add(client)
-        self._by_address[client.peer] += 1
-        CONNECTIONS["open"] += 1
-        welcome = (
-            len(self._open) <= self.settings.max_connections
-            and self._by_address[client.peer] <= self.settings.max_connections_per_address
-        )
+        welcome = self.connections.enter(client)
         CONNECTIONS["accepted" if welcome else "turned_away"] += 1
         return welcome
 
     def leave(self, client: Connection) -> None:
         """Count it out."""
-        self._open.discard(client)
-        CONNECTIONS["open"] -= 1
-        self._by_address[client.peer] -= 1
-        if self._by_address[client.peer] <= 0:
-            del self._by_address[client.peer]
+        self.connections.leave(client)
 
     def patience(self, route: Route | None) -> float:
         """Seconds until an answer has to begin."""
@@ -150,7 +139,7 @@ class Gateway:
         now = self.now()
         self._watch = self._loop.call_later(self._every, self._sweep)
         self.date = f"Date: {formatdate(usegmt=True)}\r\n".encode()
-        for client in [client for client in self._open if client.deadline <= now]:
+        for client in [client for client in self.connections.open if client.deadline <= now]:
             client.expire()
         for pool in self.pools.values():
             pool.sweep(now)

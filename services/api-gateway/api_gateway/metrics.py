@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 
+from chassis.connections import EVERY
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -38,7 +39,7 @@ class RouteStats:
 
 
 ROUTES: dict[str, RouteStats] = {}
-CONNECTIONS: Counter[str] = Counter()  # accepted | turned_away | timed_out, and `open`
+CONNECTIONS: Counter[str] = Counter()  # accepted | turned_away | timed_out
 
 
 def stats(route: str) -> RouteStats:
@@ -57,7 +58,9 @@ class DataPlane(Collector):
             limits.add_metric([route, "allowed"], counts.allowed)
             limits.add_metric([route, "refused"], counts.refused)
         yield limits
-        yield GaugeMetricFamily("gateway_client_connections", "Open client connections", CONNECTIONS["open"])
+        yield GaugeMetricFamily(
+            "gateway_client_connections", "Open client connections", sum(len(each.open) for each in EVERY)
+        )
         events = CounterMetricFamily("gateway_client_connection_events", "What befell connections", labels=["event"])
         for event in ("accepted", "turned_away", "timed_out"):
             events.add_metric([event], CONNECTIONS[event])

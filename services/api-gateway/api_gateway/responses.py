@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from api_gateway.bodies import Body, Chunked, Length, UntilClose
-from api_gateway.fields import HOP_BY_HOP, LENGTH
-from api_gateway.grammar import FIELD
-from api_gateway.problems import Refused
+from chassis.errors import Refused
+from chassis.wire.bodies import Body, Chunked, Length, UntilClose
+from chassis.wire.framing import LENGTH
+from chassis.wire.grammar import FIELD
+
+from api_gateway.fields import HOP_BY_HOP
 
 Value = TypeVar("Value")
 

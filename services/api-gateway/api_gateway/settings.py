@@ -39,12 +39,6 @@ class Settings(ServiceSettings, RedisSettings, TokenSettings):
     api_docs_enabled: bool = Field(True, description="whether /api-docs/* shows the services' OpenAPI documents")
 
     max_body_bytes: int = Field(1_048_576, ge=0, description="longest request body")
-    max_connections: int = Field(8192, ge=1, description="client connections at a time")
-    max_connections_per_address: int = Field(4096, ge=1, description="of them from one address")
-    header_timeout_seconds: float = Field(10.0, gt=0, description="for a request's head, from its first byte")
-    body_timeout_seconds: float = Field(30.0, gt=0, description="for a request's body")
-    idle_timeout_seconds: float = Field(75.0, gt=0, description="that a kept connection may be silent")
-    stall_timeout_seconds: float = Field(30.0, gt=0, description="that an answer under way may make no progress")
     upstream_connect_seconds: float = Field(2.0, gt=0, description="for a connection to a service")
     upstream_concurrency: int = Field(256, ge=1, description="requests at a time in one service")
     upstream_timeout_seconds: float | None = Field(None, gt=0, description="instead of every route's own timeout")

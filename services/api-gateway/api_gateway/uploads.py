@@ -1,10 +1,9 @@
 """The body of a request on its way in."""
 
-from chassis.errors import PayloadTooLarge
+from chassis.errors import PayloadTooLarge, Refused
+from chassis.wire.bodies import BadChunk, Body, Chunked, Length
 
-from api_gateway.bodies import BadChunk, Body, Chunked, Length
 from api_gateway.fields import Fields
-from api_gateway.problems import Refused
 
 
 class Upload:

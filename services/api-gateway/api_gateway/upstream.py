@@ -3,8 +3,9 @@
 import asyncio
 from typing import Protocol, cast
 
-from api_gateway.bodies import BadChunk, Body, UntilClose
-from api_gateway.problems import Refused
+from chassis.errors import Refused
+from chassis.wire.bodies import BadChunk, Body, UntilClose
+
 from api_gateway.responses import MAX_HEAD, Response, parse_response
 
 

@@ -136,7 +136,7 @@ async def test_a_slow_reader_holds_the_service_back(service: Service) -> None:
             quiet = sent
             await asyncio.sleep(0.3)
         assert sent < 24 << 20
-        (client,) = (each for each in edge.plane._open if each.transport is not None)
+        (client,) = (each for each in edge.plane.connections.open if each.transport is not None)
         assert client.transport.get_write_buffer_size() < 1 << 20
         line.writer.transport.resume_reading()  # type: ignore[attr-defined]
         assert len((await line.reply()).body) == 67_108_864

@@ -130,17 +130,64 @@ async def test_a_stalled_answer_is_cut(service: Service) -> None:
         await eventually(lambda: edge.plane.pools["auth-service"].in_flight == 0)
 
 
-async def test_connections_are_counted_over_all_and_by_address(service: Service) -> None:
-    for environ in ({"MAX_CONNECTIONS": "3"}, {"MAX_CONNECTIONS_PER_ADDRESS": "3"}):
-        async with running(service, **environ) as edge, contextlib.AsyncExitStack() as stack:
-            lines = [await stack.enter_async_context(edge.connect()) for _ in range(3)]
-            assert (await lines[0].ask("GET", "/auth/x")).status == 200
-            async with edge.connect() as line:
-                assert (await line.reply()).status == 503
-                assert await line.closed()
-            lines[1].writer.transport.abort()
-            await eventually(lambda edge=edge: len(edge.plane._open) == 2)
-            assert (await edge.ask("GET", "/auth/x")).status == 200
+async def refused(edge: Edge, source: str = "127.0.0.1") -> bool:
+    """Whether one more connection is turned away, with a word when to come back."""
+    async with edge.connect(source) as line:
+        if (await line.ask("GET", "/auth/x", "Connection: close")).status == 200:
+            return False
+    async with edge.connect(source) as line:
+        reply = await line.reply()
+        assert (reply.status, reply.one("retry-after")) == (503, "1")
+        assert await line.closed()
+    return True
+
+
+async def open_now(edge: Edge, number: int) -> None:
+    await eventually(lambda: len(edge.plane.connections.open) == number)
+
+
+@pytest.mark.contract("Z04")
+async def test_an_address_has_an_eighth_of_the_connections_unless_it_is_a_trusted_proxy(service: Service) -> None:
+    for environ, share in (
+        ({"MAX_CONNECTIONS": "24"}, 3),
+        ({"MAX_CONNECTIONS_PER_ADDRESS": "2"}, 2),
+        ({"MAX_CONNECTIONS": "24", "TRUSTED_PROXIES": "127.0.0.1"}, 23),
+    ):
+        limits = {"RATE_LIMITS": "auth=1000/1000"} | environ
+        async with running(service, **limits) as edge, contextlib.AsyncExitStack() as stack:
+            lines = [await stack.enter_async_context(edge.connect()) for _ in range(share)]
+            await open_now(edge, share)
+            assert await refused(edge) == (share < 23)
+            assert not await refused(edge, "127.0.0.2")  # the next client does not notice
+            lines[0].writer.transport.abort()
+            await open_now(edge, share - 1)
+            assert not await refused(edge)
+
+
+def _at_work(edge: Edge) -> int:
+    return sum(each.idle_since is None for each in edge.plane.connections.open)
+
+
+@pytest.mark.contract("Z04")
+async def test_a_full_gateway_closes_idle_connections_and_keeps_those_at_work(service: Service) -> None:
+    limits = {"MAX_CONNECTIONS": "8", "MAX_CONNECTIONS_PER_ADDRESS": "8", "RATE_LIMITS": "auth=1000/1000"}
+    async with running(service, **limits) as edge, contextlib.AsyncExitStack() as stack:
+        at_work = [await stack.enter_async_context(edge.connect()) for _ in range(4)]
+        for line in at_work:
+            line.send(b"GET /auth/x HTTP/1.1\r\nHost:")  # a head has begun
+        idle = [await stack.enter_async_context(edge.connect("127.0.0.2")) for _ in range(4)]
+        for line in idle:
+            assert (await line.ask("GET", "/auth/x")).status == 200
+        assert not await refused(edge, "127.0.0.3")
+        assert await idle[0].closed()  # the one that was idle for the longest
+        for line in at_work:
+            line.send(b" g\r\n\r\n")
+            assert (await line.reply()).status == 200
+        for number in range(8):
+            line = at_work[number] if number < 4 else await stack.enter_async_context(edge.connect("127.0.0.4"))
+            line.send(b"GET /auth/x HTTP/1.1\r\nHost:")
+            await eventually(lambda most=number: _at_work(edge) == most + 1)
+        assert await refused(edge, "127.0.0.3")  # now all are at work
 
 
 async def test_sigterm_finishes_what_is_under_way_and_closes_the_rest(service: Service) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from api_gateway.bodies import BadChunk, Chunked
 from api_gateway.testing import Service, running
+from chassis.wire.bodies import BadChunk, Chunked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

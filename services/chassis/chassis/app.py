@@ -20,7 +20,13 @@ from starlette.types import Receive, Scope, Send
 from chassis import again, direct, edge, http, openapi, ops, runtime, startup
 from chassis.actuator import Actuator, Part
 from chassis.auth import TokenVerifier
+<<<<<<< HEAD
 from chassis.errors import LostRace, PlatformError
+=======
+from chassis.connections import Connections
+from chassis.errors import PlatformError
+from chassis.hosting import Hosted
+>>>>>>> 022e6c5 (fix(chassis,gateway): a service reads HTTP as strictly as the gateway, with its deadlines; no client holds more than an eighth of the connections)
 from chassis.jwks import Jwks
 from chassis.protocol import LimitedProtocol
 from chassis.proxies import Networks
@@ -92,7 +98,10 @@ def create_app(
     app = _framework(settings, _lifespan(settings, running, actuator, operations.ring))
     proxies = Networks(settings.trusted_proxies)
     named = {"settings": settings, "draining": draining, "parts": parts, "ops": operations, "proxies": proxies}
-    named |= {"http_protocol": LimitedProtocol, "permissions": permissions or {}, **(state or {})}
+    named |= {"permissions": permissions or {}, **(state or {})}
+    if "http_protocol" not in named:
+        connections: Connections[Hosted] = Connections(settings, proxies)
+        named["http_protocol"] = partial(LimitedProtocol, settings=settings, connections=connections)
     app.state = _State()
     for name, value in named.items():
         setattr(app.state, name, value)

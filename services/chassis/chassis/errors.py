@@ -11,9 +11,15 @@
     ├── PayloadTooLarge            413
     ├── UnsupportedMediaType       415
     ├── TooManyRequests            429 carries Retry-After
+<<<<<<< HEAD
     └── Unavailable                503 carries Retry-After
         ├── Busy                   a refusal made on purpose, which moves no breaker
         └── LostRace               the same once more usually succeeds
+=======
+    ├── Refused                    what the protocol itself forbids: 400, 408, 414, 417, 431, 502, 503, 504
+    └── Unavailable                503 may carry Retry-After
+        └── Busy                   503 carries Retry-After; a refusal made on purpose, which moves no breaker
+>>>>>>> 022e6c5 (fix(chassis,gateway): a service reads HTTP as strictly as the gateway, with its deadlines; no client holds more than an eighth of the connections)
     Poison                             a message that no retry can help: it becomes a dead letter
 
 No text here may hold a person's data: details name fields and kinds, never values.
@@ -22,6 +28,7 @@ No text here may hold a person's data: details name fields and kinds, never valu
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 TYPE_PREFIX = "https://example.com/errors/"
 
@@ -166,6 +173,14 @@ class LostRace(Unavailable):
 
 class Busy(Unavailable):
     """503: `what` works and is in use: the work was refused before it began. Moves no breaker, is not retried here."""
+
+
+class Refused(PlatformError):
+    """A request that HTTP itself forbids, or an answer that broke its rules; the sentence quotes nothing of it."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        phrase = HTTPStatus(status).phrase
+        super().__init__(status, phrase.lower().replace(" ", "-"), phrase, detail)
 
 
 class Poison(Exception):

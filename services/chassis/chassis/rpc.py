@@ -9,6 +9,7 @@ import grpc.aio
 from chassis import correlation, tracing
 from chassis.classification import Verdict, of_grpc
 from chassis.errors import (
+    Busy,
     Conflict,
     Forbidden,
     Invalid,
@@ -28,8 +29,20 @@ _CODES: Sequence[tuple[type[PlatformError], grpc.StatusCode]] = (
     (Conflict, grpc.StatusCode.ALREADY_EXISTS),
     (PreconditionFailed, grpc.StatusCode.FAILED_PRECONDITION),
     (TooManyRequests, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (Busy, grpc.StatusCode.RESOURCE_EXHAUSTED),  # a deliberate refusal: the neighbour is well
     (Unavailable, grpc.StatusCode.UNAVAILABLE),
 )
+<<<<<<< HEAD
+=======
+RETRY_AFTER = "retry-after"
+"""Trailing metadata: whole seconds, as in HTTP."""
+_TRANSIENT = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.CANCELLED,  # by a server that stops: our own cancelling never comes back as a status
+}
+>>>>>>> 022e6c5 (fix(chassis,gateway): a service reads HTTP as strictly as the gateway, with its deadlines; no client holds more than an eighth of the connections)
 
 
 def code_of(error: Exception) -> grpc.StatusCode:
@@ -77,13 +90,25 @@ class Method(Protocol):
 async def call(method: Method, request: Any, *, what: str, within: float) -> Any:
     """Call once, `within` so many seconds; the server sees the deadline too.
 
-    Raises Unavailable(what) where another try may help, and PlatformError(502) with the status name where it cannot.
+    Raises Busy(what) where the server refused on purpose, Unavailable(what) where another try may help, and
+    PlatformError(502) with the status name where it cannot.
     """
     name = getattr(method, "_method", what.encode()).decode().lstrip("/")
     try:
         with tracing.child(name, {"rpc.system": "grpc"}):
             return await method(request, timeout=within)
     except grpc.aio.AioRpcError as error:
+<<<<<<< HEAD
         if of_grpc(error.code().name) is Verdict.WORLD:
+=======
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            raise Busy(what, _retry_after(error)) from None
+        if error.code() in _TRANSIENT:
+>>>>>>> 022e6c5 (fix(chassis,gateway): a service reads HTTP as strictly as the gateway, with its deadlines; no client holds more than an eighth of the connections)
             raise Unavailable(what) from None
         raise PlatformError(502, "bad-gateway", "Bad Gateway", f"{what} answered {error.code().name}") from None
+
+
+def _retry_after(error: grpc.aio.AioRpcError) -> float:
+    said = dict(error.trailing_metadata() or ()).get(RETRY_AFTER, "")
+    return float(said) if isinstance(said, str) and said.isdigit() and len(said) < 6 else 1.0

@@ -17,8 +17,6 @@ from chassis.settings import ServiceSettings
 
 log = logs.logger(__name__)
 
-KEEP_ALIVE_SECONDS = 75
-
 
 class _Server(uvicorn.Server):
     """On SIGTERM: readiness goes down and answers ask for the connection to be closed, then the door closes."""
@@ -98,7 +96,6 @@ def _config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=20,
         proxy_headers=False,
         backlog=2048,

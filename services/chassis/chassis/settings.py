@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from chassis.connections import ConnectionSettings
 from chassis.environ import EnvironSettings, variable
 
 PLACEHOLDERS = frozenset(
@@ -45,7 +46,7 @@ class TracingSettings(BaseSettings):
     otel_sdk_disabled: bool = Field(False, description="true: no spans, whatever else is said")
 
 
-class ServiceSettings(TracingSettings, EnvironSettings):
+class ServiceSettings(TracingSettings, ConnectionSettings, EnvironSettings):
     """What every service is told."""
 
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)

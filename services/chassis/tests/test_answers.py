@@ -16,7 +16,7 @@ from starlette.responses import Response
 LONG = b'"' + b"a" * 1_000_000 + b'"'
 
 
-def service(answered: list[str]) -> FastAPI:
+def service(answered: list[str], **limits: float) -> FastAPI:
     """`/framework` goes the framework's way, all others are called straight and noted when they are."""
     router = APIRouter()
 
@@ -36,7 +36,7 @@ def service(answered: list[str]) -> FastAPI:
     async def framework(of: str = "") -> dict[str, Any]:
         return {"of": of}
 
-    return create_app(ServiceSettings(), routers=[router])
+    return create_app(ServiceSettings(**limits), routers=[router])
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_a_client_that_does_not_read_is_waited_for(port: int, answered: li
 
 
 async def test_an_idle_connection_is_closed_and_one_at_work_is_not() -> None:
-    app = service([])
+    app = service([], idle_timeout_seconds=1)
     release, waiting = asyncio.Event(), asyncio.Event()
 
     @app.get("/wait")
@@ -146,7 +146,7 @@ async def test_an_idle_connection_is_closed_and_one_at_work_is_not() -> None:
         await release.wait()
         return {"waited": True}
 
-    async with serve(app, timeout_keep_alive=1) as url, asyncio.timeout(60):
+    async with serve(app) as url, asyncio.timeout(60):
         port = int(url.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(get("/small"))

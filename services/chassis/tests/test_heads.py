@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from chassis.app import create_app
-from chassis.protocol import LARGEST_HEAD
 from chassis.settings import ServiceSettings
 from chassis.testing import serve
+from chassis.wire.asgi import LARGEST_HEAD
 from fastapi import APIRouter, Request
 
 START = b"POST /things HTTP/1.1\r\nHost: me\r\n"

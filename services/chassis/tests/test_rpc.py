@@ -10,17 +10,28 @@ import grpc
 import grpc.aio
 import pytest
 from chassis import correlation, rpc
-from chassis.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, PlatformError, Unavailable
-from chassis.resilience import Retry
-from chassis.rpc_server import GrpcServer
+from chassis.errors import (
+    Busy,
+    Conflict,
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PlatformError,
+    TooManyRequests,
+    Unavailable,
+)
+from chassis.resilience import Breaker, Rejected, Retry, State
+from chassis.rpc_server import LARGEST_MESSAGE, GrpcServer
 from chassis.testing import eventually, free_port
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import REGISTRY
 
 Behaviour = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
 
 
-def server(port: int, behaviour: Behaviour, **options: Any) -> GrpcServer:
-    handlers = {"Do": grpc.unary_unary_rpc_method_handler(behaviour)}
+def server(port: int, behaviour: Behaviour, handler: Any = None, **options: Any) -> GrpcServer:
+    handlers = {"Do": handler or grpc.unary_unary_rpc_method_handler(behaviour)}
 
     def register(grpc_server: grpc.aio.Server) -> None:
         grpc_server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Service", handlers),))
@@ -68,6 +79,8 @@ async def test_request_id_and_trace_travel_with_the_call() -> None:
         (Conflict("email is taken", "email"), grpc.StatusCode.ALREADY_EXISTS),
         (Forbidden(), grpc.StatusCode.PERMISSION_DENIED),
         (Unavailable("database"), grpc.StatusCode.UNAVAILABLE),
+        (Busy("hashing"), grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (TooManyRequests(3), grpc.StatusCode.RESOURCE_EXHAUSTED),
     ],
 )
 async def test_an_error_of_ours_becomes_its_status(error: PlatformError, code: grpc.StatusCode) -> None:
@@ -78,6 +91,97 @@ async def test_an_error_of_ours_becomes_its_status(error: PlatformError, code: g
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await method(b"", timeout=5)
     assert caught.value.code() is code
+
+
+@pytest.mark.contract("Z04")
+@pytest.mark.parametrize("refusal", [Busy("hashing", 7), Rejected("its bulkhead", 7), TooManyRequests(7)])
+async def test_a_refusal_made_on_purpose_moves_no_breaker_and_is_not_tried_again(refusal: PlatformError) -> None:
+    asked, breaker = 0, Breaker("refusals")
+
+    async def behaviour(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        nonlocal asked
+        asked += 1
+        raise refusal
+
+    async with serving(behaviour) as method:
+
+        async def once() -> Any:
+            async with breaker:
+                return await rpc.call(method, b"", what="test", within=5)
+
+        for _ in range(20):
+            with pytest.raises(Busy) as caught:
+                await Retry("refusals")(once)
+    assert caught.value.headers["Retry-After"] == "7"
+    assert (asked, breaker.state) == (20, State.CLOSED)
+
+
+def never_read(raw: bytes) -> bytes:
+    raise ValueError("Jane Canary")
+
+
+@pytest.mark.contract("Z04")
+@pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
+@pytest.mark.parametrize(
+    ("reads", "raises", "code"),
+    [
+        (False, None, grpc.StatusCode.INVALID_ARGUMENT),
+        (True, NotFound("patient"), grpc.StatusCode.NOT_FOUND),
+        (True, RuntimeError("Jane Canary"), grpc.StatusCode.INTERNAL),
+    ],
+    ids=["malformed bytes", "an error of ours", "any other error"],
+)
+async def test_no_kind_of_call_tells_what_went_wrong_inside(
+    kind: str, reads: bool, raises: Exception | None, code: grpc.StatusCode
+) -> None:
+    async def one(requests: Any, context: grpc.aio.ServicerContext) -> bytes:
+        async for _ in requests if kind.startswith("stream") else _nothing():
+            pass
+        raise raises or AssertionError
+
+    async def many(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+        yield await one(requests, context)
+
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    handler = make(many if kind.endswith("stream") else one, request_deserializer=None if reads else never_read)
+    count = {"method": "/test.Service/Do", "code": code.name}
+    before = REGISTRY.get_sample_value("grpc_server_handled_total", count) or 0
+    port = free_port()
+    part = server(port, echo, handler=handler)
+    await part.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = getattr(channel, kind)("/test.Service/Do")
+        answer = call(iter([b"\xff"]) if kind.startswith("stream") else b"\xff", timeout=5)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await (answer.read() if kind.endswith("stream") else answer)
+    await part.stop()
+    assert caught.value.code() is code
+    assert not any(word in caught.value.details() for word in ("Canary", "Error", "<class", "Exception"))
+    await eventually(lambda: (REGISTRY.get_sample_value("grpc_server_handled_total", count) or 0) == before + 1)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield
+
+
+@pytest.mark.contract("Z04")
+async def test_a_message_beyond_its_limit_is_refused_and_an_unknown_health_service_is_not_found() -> None:
+    port = free_port()
+    part = server(port, echo)
+    await part.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as large:
+            await channel.unary_unary("/test.Service/Do")(b"x" * (LARGEST_MESSAGE + 1), timeout=5)
+        request = health_pb2.HealthCheckRequest(service="nobody.Service")
+        with pytest.raises(grpc.aio.AioRpcError) as unknown:
+            await health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+        with pytest.raises(grpc.aio.AioRpcError) as malformed:
+            await channel.unary_unary("/grpc.health.v1.Health/Check")(b"\xff\xff", timeout=5)
+    await part.stop()
+    assert large.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+    assert malformed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_an_unexpected_error_tells_the_caller_nothing() -> None:

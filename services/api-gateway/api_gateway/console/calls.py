@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import orjson
 from chassis import correlation
+from chassis.errors import Refused
 
 from api_gateway.fetch import WholeAnswer
-from api_gateway.problems import Refused
 from api_gateway.upstream import UpstreamConnection
 
 

@@ -22,9 +22,9 @@ class Edge:
         return self.app.state.gateway
 
     @contextlib.asynccontextmanager
-    async def connect(self) -> AsyncIterator["Line"]:
-        """A connection, cut in the end."""
-        reader, writer = await asyncio.open_connection(self.host, self.port, limit=1 << 24)
+    async def connect(self, source: str = "127.0.0.1") -> AsyncIterator["Line"]:
+        """A connection from this address, cut in the end."""
+        reader, writer = await asyncio.open_connection(self.host, self.port, limit=1 << 24, local_addr=(source, 0))
         try:
             yield Line(reader, writer)
         finally:

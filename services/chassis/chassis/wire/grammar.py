@@ -7,11 +7,18 @@ repair differently are how requests are smuggled.
 import re
 from dataclasses import dataclass
 
-from api_gateway.problems import Refused
+from chassis.errors import Refused
 
-MAX_LINE = 8192
-MAX_HEAD = 16384
-MAX_FIELDS = 64
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of the request line, of the block of fields, and of a head that is not finished; the number of fields."""
+
+    line: int
+    head: int
+    unfinished: int
+    fields: int
+
 
 FIELD = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+"
 FIELD_LINE = rb"(?:" + FIELD + rb"\r\n)"
@@ -41,9 +48,9 @@ class Head:
     authority: bytes | None = None  # of an absolute form
 
 
-def parse_line(line: bytes) -> Head:
+def parse_line(line: bytes, limits: Limits) -> Head:
     """Take a request line (without its end) apart. Raises Refused (400, 414)."""
-    if len(line) > MAX_LINE:
+    if len(line) > limits.line:
         raise Refused(414, "the request line is too long")
     matched = _PLAIN.fullmatch(line)
     if matched is not None:
@@ -68,20 +75,20 @@ def _parse_unusual(line: bytes) -> Head:
     return Head(method, path, query, minor == b"1", authority)
 
 
-def check_block(block: bytes) -> None:
+def check_block(block: bytes, limits: Limits) -> None:
     """Check whole field lines. Raises Refused (400, 431)."""
-    if len(block) > MAX_HEAD:
+    if len(block) > limits.head:
         raise Refused(431, "the header fields are too large")
     if FIELD_BLOCK.fullmatch(block) is None:
         raise Refused(400, "the header fields are malformed")
 
 
-def check_unfinished(raw: bytes, start: int) -> None:
+def check_unfinished(raw: bytes, start: int, limits: Limits) -> None:
     """Refuse what can no longer become a head; `start` is where the bytes not yet looked at begin."""
     end = raw.find(b"\r\n")
-    if end > MAX_LINE or (end < 0 and len(raw) > MAX_LINE):
+    if end > limits.line or (end < 0 and len(raw) > limits.line):
         raise Refused(414, "the request line is too long")
-    if len(raw) > MAX_HEAD:
+    if len(raw) > limits.unfinished:
         raise Refused(431, "the header fields are too large")
     if _NEVER_IN_A_HEAD.search(raw, max(0, start - 2)):
         raise Refused(400, "the request's head is malformed")

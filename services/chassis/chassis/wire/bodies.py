@@ -7,7 +7,7 @@ written anew, so that what one side understood is what the other side is told.
 import re
 from typing import Protocol
 
-from api_gateway.grammar import FIELD_LINE
+from chassis.wire.grammar import FIELD_LINE
 
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
 _TRAILERS = re.compile(FIELD_LINE + rb"{0,16}+\r\n")
@@ -121,7 +121,7 @@ class Chunked:
             if len(data) - at > _MAX_TRAILERS or re.search(rb"(?<!\r)\n|\x00", data[at:]):
                 raise BadChunk
             return -1
-        if _TRAILERS.fullmatch(data, at, end) is None:
+        if end - at > _MAX_TRAILERS or _TRAILERS.fullmatch(data, at, end) is None:
             raise BadChunk
         self.done = True
         return end
