@@ -251,3 +251,28 @@ async def test_what_follows_a_request_is_the_next_one_and_nothing_else(port: int
     async with asyncio.timeout(10):
         assert (await reader.read()).count(b"HTTP/1.1 200 OK") == 3
     writer.close()
+
+
+ODD_TEXT = ("half \ud800", "\udfff half", "a\0b", "a\nb", "\x7f", "\x1b[2J", "", "x" * 256)
+ODD_VALUES = (None, 7, 1.5, True, [], ["ADMIN"], {}, {"a": "b"})
+ODD_CLAIMS = [
+    {name: value}
+    for name in ("sub", "role", "jti")
+    for value in (*ODD_TEXT, *ODD_VALUES)
+    if not (name == "jti" and value is None)
+] + [{"exp": "\ud800"}, {"iat": "\0"}, {"nbf": "\ud800"}, {"aud": "\ud800"}, {"\ud800": 1, "exp": None}]
+
+
+async def test_odd_claims_of_a_signed_token_are_401_at_the_gateway_and_at_a_service(
+    port: int, edge: Edge, service: Service
+) -> None:
+    statuses = {}
+    for claims in ODD_CLAIMS:
+        bearer = f"Authorization: Bearer {token(**claims)}"
+        request = b"POST /auth/mine HTTP/1.1\r\nHost: me\r\n%b\r\n\r\n" % bearer.encode()
+        at_gateway = await edge.ask("GET", "/api/patients", bearer)
+        statuses[repr(claims)] = (status(await answer(port, request)), at_gateway.status)
+    assert statuses == dict.fromkeys(statuses, (401, 401))
+    assert not service.seen
+    good = await edge.ask("GET", "/api/patients", f"Authorization: Bearer {token(subject='zoë@例え.jp')}")
+    assert good.status == 200

@@ -112,7 +112,8 @@ class TokenVerifier:
             said = self._claims(token, claims.header(token))
             if "aud" in said:
                 raise ValueError("aud")  # ours have none: it is meant for somebody else (RFC 7519, section 4.1.3)
-            principal = Principal(claims.text(said, "sub"), claims.text(said, "role"), said.get("jti"))
+            token_id = claims.text(said, "jti") if said.get("jti") is not None else None
+            principal = Principal(claims.text(said, "sub"), claims.text(said, "role"), token_id)
             expires = claims.expiry(said, longest=LIFETIME)
         except (ValueError, BadSignature) as error:
             self._tell("signature" if isinstance(error, BadSignature) else str(error))

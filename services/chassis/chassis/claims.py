@@ -15,6 +15,7 @@ LONGEST_TOKEN = 4096
 MOST_NESTED = 32  # arrays and objects in a header or the claims: a parser that runs out of stack raises no ValueError
 SKEW = 60
 
+_UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 _HEADER = frozenset({"alg", "typ", "kid"})
 
@@ -67,9 +68,12 @@ def _bytes(segment: str) -> bytes:
 
 
 def text(claims: Mapping[str, Any], name: str) -> str:
-    """A claim that has to be there, as text of 1 to 255 characters."""
+    """A claim that has to be there, as text of 1 to 255 characters that every part of the platform can store.
+
+    JSON can say half a surrogate pair and NUL; UTF-8 has no form for the one, and PostgreSQL none for the other.
+    """
     value = claims.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= 255:
+    if not isinstance(value, str) or not 0 < len(value) <= 255 or _UNFIT.search(value):
         raise ValueError(name)
     return value
 

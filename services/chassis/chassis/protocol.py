@@ -112,8 +112,12 @@ class LimitedProtocol(Hosted):
 
     def _answered(self) -> None:
         self.server_state.total_requests += 1
-        if self.state is ANSWER and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.state is ANSWER:
             self._next()
+        else:  # the rest of the body is read past, within its deadline
+            self.flow.resume_reading()
 
     def _next(self) -> None:
         self.state = HEAD
