@@ -20,13 +20,9 @@ from starlette.types import Receive, Scope, Send
 from chassis import again, direct, edge, http, openapi, ops, runtime, startup
 from chassis.actuator import Actuator, Part
 from chassis.auth import TokenVerifier
-<<<<<<< HEAD
-from chassis.errors import LostRace, PlatformError
-=======
 from chassis.connections import Connections
-from chassis.errors import PlatformError
+from chassis.errors import LostRace, PlatformError
 from chassis.hosting import Hosted
->>>>>>> 022e6c5 (fix(chassis,gateway): a service reads HTTP as strictly as the gateway, with its deadlines; no client holds more than an eighth of the connections)
 from chassis.jwks import Jwks
 from chassis.protocol import LimitedProtocol
 from chassis.proxies import Networks

@@ -11,15 +11,10 @@
     ├── PayloadTooLarge            413
     ├── UnsupportedMediaType       415
     ├── TooManyRequests            429 carries Retry-After
-<<<<<<< HEAD
+    ├── Refused                    what the protocol itself forbids: 400, 408, 414, 417, 431, 502, 503, 504
     └── Unavailable                503 carries Retry-After
         ├── Busy                   a refusal made on purpose, which moves no breaker
         └── LostRace               the same once more usually succeeds
-=======
-    ├── Refused                    what the protocol itself forbids: 400, 408, 414, 417, 431, 502, 503, 504
-    └── Unavailable                503 may carry Retry-After
-        └── Busy                   503 carries Retry-After; a refusal made on purpose, which moves no breaker
->>>>>>> 022e6c5 (fix(chassis,gateway): a service reads HTTP as strictly as the gateway, with its deadlines; no client holds more than an eighth of the connections)
     Poison                             a message that no retry can help: it becomes a dead letter
 
 No text here may hold a person's data: details name fields and kinds, never values.

@@ -32,17 +32,8 @@ _CODES: Sequence[tuple[type[PlatformError], grpc.StatusCode]] = (
     (Busy, grpc.StatusCode.RESOURCE_EXHAUSTED),  # a deliberate refusal: the neighbour is well
     (Unavailable, grpc.StatusCode.UNAVAILABLE),
 )
-<<<<<<< HEAD
-=======
 RETRY_AFTER = "retry-after"
 """Trailing metadata: whole seconds, as in HTTP."""
-_TRANSIENT = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.CANCELLED,  # by a server that stops: our own cancelling never comes back as a status
-}
->>>>>>> 022e6c5 (fix(chassis,gateway): a service reads HTTP as strictly as the gateway, with its deadlines; no client holds more than an eighth of the connections)
 
 
 def code_of(error: Exception) -> grpc.StatusCode:
@@ -98,13 +89,9 @@ async def call(method: Method, request: Any, *, what: str, within: float) -> Any
         with tracing.child(name, {"rpc.system": "grpc"}):
             return await method(request, timeout=within)
     except grpc.aio.AioRpcError as error:
-<<<<<<< HEAD
-        if of_grpc(error.code().name) is Verdict.WORLD:
-=======
         if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
             raise Busy(what, _retry_after(error)) from None
-        if error.code() in _TRANSIENT:
->>>>>>> 022e6c5 (fix(chassis,gateway): a service reads HTTP as strictly as the gateway, with its deadlines; no client holds more than an eighth of the connections)
+        if of_grpc(error.code().name) is Verdict.WORLD:
             raise Unavailable(what) from None
         raise PlatformError(502, "bad-gateway", "Bad Gateway", f"{what} answered {error.code().name}") from None
 
