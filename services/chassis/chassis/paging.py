@@ -1,13 +1,26 @@
 """Pages and sorting, the same for every list: `page` from 0, `size` 1–100, `sort=name,asc` as often as wanted."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
 from fastapi import Query
+from pydantic import BeforeValidator
 
 from chassis.errors import FieldError, Invalid
+
+
+def _digits(text: object) -> object:
+    # pydantic also takes 1_0, 1.0 and blanks around a number
+    if isinstance(text, str) and not _NUMBER.fullmatch(text):
+        raise ValueError("must be a whole number")
+    return text
+
+
+_NUMBER = re.compile(r"-?[0-9]+")
+Number = Annotated[int, BeforeValidator(_digits)]
 
 DEFAULT_SIZE = 20
 LARGEST_SIZE = 100
@@ -56,8 +69,8 @@ class Paging:
 
     async def __call__(
         self,
-        page: Annotated[int, Query(ge=0)] = 0,
-        size: Annotated[int, Query(ge=1, le=LARGEST_SIZE)] = DEFAULT_SIZE,
+        page: Annotated[Number, Query(ge=0)] = 0,
+        size: Annotated[Number, Query(ge=1, le=LARGEST_SIZE)] = DEFAULT_SIZE,
         sort: Annotated[list[str] | None, Query(description="field, or field,asc or field,desc", max_length=8)] = None,
     ) -> PageRequest:
         """The checked request."""

@@ -5,10 +5,11 @@ a single-valued parameter that is given twice or left empty, and bytes that are 
 value nor the name of an unknown parameter is quoted: behind an unescaped `&` in a value, the name is a person's.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Annotated, Any, cast
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from fastapi import Depends, Request
 from fastapi._compat import ModelField, field_annotation_is_scalar, field_annotation_is_scalar_sequence
@@ -24,6 +25,9 @@ Validate = Callable[[Any], Any]
 Values = dict[str, Any]
 Given = Mapping[str, Sequence[str]]
 
+_NOTHING: Given = {}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 class Parameters:
     """All that the functions of a route take from path and query."""
@@ -32,7 +36,11 @@ class Parameters:
         """`strict`: whether a query parameter that no function takes is refused."""
         functions = list(_tree(dependant))
         self._functions = [
-            (each.name, [(field, _validator(field)) for field in each.path_params], _Query(each.query_params))
+            (
+                each.name,
+                [(field, _validator(field)) for field in each.path_params],
+                _Query(each.query_params) if each.query_params else None,
+            )
             for each in functions
             if each.path_params or each.query_params
         ]
@@ -49,13 +57,16 @@ class Parameters:
 
         What is wrong is appended to `found`; then they are not complete.
         """
-        query, read = _given(request.scope["query_string"]), dict[str | None, Values]()
+        text = request.scope["query_string"]
+        query = _given(text) if text else _NOTHING
+        read: dict[str | None, Values] = {}
         for name, path, parameters in self._functions:
             values = read[name] = {}
             for field, validate in path:
                 _take(field, validate, "path", request.path_params[field.alias], values, found)
-            parameters.read(query, values, found)
-        if self._strict and not query.keys() <= self._names:
+            if parameters is not None:
+                parameters.read(query, values, found)
+        if query and self._strict and not query.keys() <= self._names:
             known = f"known are {', '.join(sorted(self._names))}" if self._names else "none is known here"
             found.append(FieldError("query", f"has an unknown parameter; {known}"))
         return read
@@ -105,12 +116,16 @@ class _Query:
 
 def _given(query: bytes) -> Given:
     """The values of each parameter in order; bytes that are no UTF-8 become surrogates, which `_misshapen` finds."""
-    if not query:
-        return {}
     given: dict[str, list[str]] = {}
-    for name, value in parse_qsl(query.decode("ascii", "surrogateescape"), True, errors="surrogateescape"):
-        given.setdefault(name, []).append(value)
+    for pair in query.decode("ascii", "surrogateescape").replace("+", " ").split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            given.setdefault(_unescaped(name), []).append(_unescaped(value))
     return given
+
+
+def _unescaped(text: str) -> str:
+    return unquote(text, errors="surrogateescape") if "%" in text else text
 
 
 def _take(
@@ -143,13 +158,12 @@ def _misshapen(values: Sequence[str], single: bool) -> str | None:
     """What is wrong with them before anybody looks at their meaning."""
     if single and len(values) > 1:
         return "must be given once"
-    if "" in values:
-        return "must not be empty"
-    return None if all(map(_is_text, values)) else "must be UTF-8"
-
-
-def _is_text(value: str) -> bool:
-    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+    for value in values:
+        if not value:
+            return "must not be empty"
+        if not value.isascii() and _SURROGATE.search(value):
+            return "must be UTF-8"
+    return None
 
 
 def _plain(field: ModelField) -> bool:

@@ -158,6 +158,12 @@ SENTENCES = {
     "search=%ed%a0%80": "search must be UTF-8",
     "search=a%C3": "search must be UTF-8",
     "sort=%ff": "sort must be UTF-8",
+    "page=1_0": "page must be a whole number",
+    "page=1.0": "page must be a whole number",
+    "page=%201": "page must be a whole number",
+    "size=+7": "size must be a whole number",
+    "page=true": "page must be a whole number",
+    "page=-1": "page must be greater than or equal to 0",
     "kind=c": "kind must be 'a' or 'b'",
 }
 
