@@ -16,7 +16,7 @@ class Operations:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._client = httpx2.AsyncClient(timeout=_SECONDS)
+        self._client = httpx2.AsyncClient(timeout=_SECONDS, trust_env=False)
 
     async def __aenter__(self) -> Self:
         environ = self._layout.environ

@@ -127,4 +127,4 @@ class _Client(httpx2.Client):
 
 
 def _client(layout: Layout) -> _Client:
-    return _Client(base_url=layout.gateway, timeout=_PATIENCE)
+    return _Client(base_url=layout.gateway, timeout=_PATIENCE, trust_env=False)

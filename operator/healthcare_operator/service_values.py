@@ -3,7 +3,8 @@
 from typing import Any
 
 from healthcare_operator.platform import Platform
-from healthcare_operator.spec import Kafka
+from healthcare_operator.spec import SERVICES, Kafka
+from healthcare_operator.spec.fields import Placement
 
 PORTS = {
     "auth-service": 4005,
@@ -29,11 +30,15 @@ def kafka_secrets(platform: Platform) -> dict[str, str]:
 
 
 def common(platform: Platform, component: str) -> dict[str, Any]:
-    """What the values of every chart begin with."""
+    """What the values of every chart begin with: names, placement, and who gives the ids."""
+    spec = platform.spec
+    part: Placement = spec.services.get(component) if component in SERVICES else getattr(spec, component)
     return {
         "fullnameOverride": platform.named(component),
         "partOf": platform.name,
-        "imagePullSecrets": [{"name": secret} for secret in platform.spec.images.pull_secrets],
+        "imagePullSecrets": [{"name": secret} for secret in spec.images.pull_secrets],
+        "openshift": spec.openshift,
+        **part.model_dump(by_alias=True, include=set(Placement.model_fields)),
     }
 
 
@@ -167,7 +172,7 @@ def _redis(platform: Platform) -> dict[str, Any]:
 
 def _exposure(platform: Platform) -> dict[str, Any]:
     spec = platform.spec.exposure
-    hosts = [spec.host] if spec.host else []
+    hosts = list(dict.fromkeys([*([spec.host] if spec.host else []), *spec.hosts]))
     return {
         "httpRoute": {
             "enabled": spec.mode == "gateway-api",
@@ -177,7 +182,7 @@ def _exposure(platform: Platform) -> dict[str, Any]:
         "ingress": {
             "enabled": spec.mode == "ingress",
             "className": spec.class_name,
-            "host": spec.host or "",
+            "hosts": hosts,
             "tlsSecret": spec.tls_secret or "",
             "annotations": dict(spec.annotations),
         },

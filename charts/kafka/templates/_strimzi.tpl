@@ -7,26 +7,25 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* Which nodes take its pods, and with which Secrets they pull. */}}
+{{/*
+Where its pods go. Strimzi's templates of pods have no nodeSelector, so that it is asked for in every term of the node
+affinity (terms are alternatives).
+*/}}
 {{- define "strimzi.placed" -}}
-{{- with .Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.nodeSelector }}
-affinity:
-  nodeAffinity:
-    requiredDuringSchedulingIgnoredDuringExecution:
-      nodeSelectorTerms:
-        - matchExpressions:
-            {{- range $key, $value := . }}
-            - {key: {{ $key }}, operator: In, values: [{{ $value | quote }}]}
-            {{- end }}
-{{- end }}
+{{- $affinity := deepCopy (.Values.affinity | default dict) -}}
+{{- if .Values.nodeSelector -}}
+{{- $asked := list -}}
+{{- range $key, $value := .Values.nodeSelector }}{{ $asked = append $asked (dict "key" $key "operator" "In" "values" (list $value)) }}{{ end -}}
+{{- $nodes := $affinity.nodeAffinity | default dict -}}
+{{- $required := $nodes.requiredDuringSchedulingIgnoredDuringExecution | default dict -}}
+{{- $terms := list -}}
+{{- range $required.nodeSelectorTerms | default (list dict) -}}
+{{- $terms = append $terms (merge (dict "matchExpressions" (concat (.matchExpressions | default list) $asked)) .) -}}
+{{- end -}}
+{{- $_ := set $nodes "requiredDuringSchedulingIgnoredDuringExecution" (dict "nodeSelectorTerms" $terms) -}}
+{{- $_ := set $affinity "nodeAffinity" $nodes -}}
+{{- end -}}
+{{- include "pod.placement" (merge (dict "affinity" $affinity) (omit .Values "nodeSelector" "affinity")) -}}
 {{- end }}
 
 {{/* The topic operator and the user operator watch a few dozen resources. */}}

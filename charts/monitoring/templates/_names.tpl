@@ -10,12 +10,14 @@
 {{- $text -}}
 {{- end }}
 
-{{/* Which nodes take the pods that prometheus-operator makes, and with which Secrets they pull. */}}
-{{- define "monitoring.placed" -}}
-{{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" }}
-{{- with get $.Values $key }}
-{{ $key }}:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- end }}
+{{/* What the pods have that prometheus-operator makes: placement, and ids that the platform may give instead. */}}
+{{- define "monitoring.pod" -}}
+securityContext:
+  runAsNonRoot: true
+  {{- if not .Values.openshift }}
+  runAsUser: 65534
+  fsGroup: 65534
+  {{- end }}
+  seccompProfile: {type: RuntimeDefault}
+{{- include "pod.placement" .Values }}
 {{- end }}

@@ -4,7 +4,7 @@
 {{- include "service.context" (dict "root" . "into" $context) -}}
 {{- $parts := list "configmap" "serviceaccount" "service" "headless" "pods" "deployment" "autoscaler" "budget" "networkpolicy" "monitor" "httproute" "ingress" -}}
 {{- range $parts }}
-{{- with include (printf "service.%s" .) $context | trim }}
+{{- with include (printf "service.%s" .) $context | trimAll "\n " }}
 ---
 {{ . }}
 {{- end }}

@@ -4,7 +4,7 @@ kind: Deployment
 metadata:
   {{- include "service.metadata" . | nindent 2 }}
 spec:
-  {{- if not .Values.autoscaling.enabled }}
+  {{- if not (or .Values.autoscaling.enabled .Values.autoscaling.external) }}
   replicas: {{ .Values.replicas }}
   {{- end }}
   revisionHistoryLimit: 3
@@ -17,10 +17,9 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "service.labels" . | nindent 8 }}
-        {{- include "service.member" . | nindent 8 }}
+        {{- include "service.podlabels" . | nindent 8 }}
       annotations:
-        checksum/config: {{ include "service.settings" . | sha256sum }}
+        checksum/config: {{ include "service.settings" . | sha256sum | quote }}
         {{- with .Values.podAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -44,40 +43,57 @@ spec:
           {{- include "service.probes" . | nindent 10 }}
       volumes:
         {{- include "service.volumes" . | nindent 8 }}
+        {{- with .Values.extraVolumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
 {{- end }}
 
 {{- define "service.container" -}}
 image: {{ include "service.image" . | quote }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
+imagePullPolicy: {{ .Values.image.pullPolicy | quote }}
 command: [python, -m, {{ .Chart.Name | replace "-" "_" }}{{ range .words }}, {{ . }}{{ end }}]
 terminationMessagePolicy: FallbackToLogsOnError
 envFrom:
-  - configMapRef: {name: {{ include "service.fullname" . }}}
-{{- with .Values.env }}
+  - configMapRef: {name: {{ include "service.fullname" . | quote }}}
+  {{- with .Values.envFrom }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- if or .Values.env .Values.extraEnv }}
 env:
-  {{- range $name, $value := . }}
-  - {name: {{ $name }}, value: {{ include "service.text" $value }}}
+  {{- range $name, $value := .Values.env }}
+  - {name: {{ $name | quote }}, value: {{ include "service.text" $value }}}
+  {{- end }}
+  {{- with .Values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
 resources:
-  {{- toYaml .Values.resources | nindent 2 }}
+  {{- toYaml (.Values.resources | default dict) | nindent 2 }}
 securityContext:
-  {{- include "service.security.container" . | nindent 2 }}
+  {{- include "container.security" .Values | nindent 2 }}
 volumeMounts:
   {{- include "service.mounts" . | nindent 2 }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 
 {{/* Liveness depends on nothing outside the process; readiness on what the service cannot answer without. */}}
 {{- define "service.probes" -}}
 {{- range $probe, $path := dict "startup" "liveness" "liveness" "liveness" "readiness" "readiness" }}
+{{- with get ($.Values.probes | default dict) $probe }}
 {{ $probe }}Probe:
   httpGet: {path: /actuator/health/{{ $path }}, port: http}
-  {{- get $.Values.probes $probe | toYaml | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "service.spread" -}}
-{{- if .Values.topologySpread.enabled }}
+{{- if .Values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml .Values.topologySpreadConstraints | nindent 2 }}
+{{- else if .Values.topologySpread.enabled }}
 topologySpreadConstraints:
   {{- range $key := list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
   - maxSkew: 1

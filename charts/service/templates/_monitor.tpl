@@ -13,7 +13,7 @@ spec:
   endpoints:
     - port: http
       path: /actuator/prometheus
-      interval: {{ .interval }}
+      interval: {{ .interval | quote }}
       relabelings:
         - {targetLabel: job, replacement: {{ $.Chart.Name }}}
 {{- end }}{{ end }}

@@ -11,11 +11,11 @@ which the other services' defaults expect. Otherwise "<release>-", so that two r
 {{- end }}
 
 {{- define "service.fullname" -}}
-{{- $name := printf "%s%s" (include "service.prefix" .) (include "service.name" .) -}}
-{{- .Values.fullnameOverride | default ($name | trunc 52 | trimSuffix "-") -}}
+{{- $name := .Values.fullnameOverride | default (printf "%s%s" (include "service.prefix" .) (include "service.name" .)) -}}
+{{- if gt (len $name) 52 }}{{ fail (printf "%s is longer than 52 characters, the most that a name may have here: set fullnameOverride" $name) }}{{ end -}}
+{{- $name -}}
 {{- end }}
 
 {{- define "service.image" -}}
-{{- $repository := .Values.image.repository | default .Chart.Name -}}
-{{- if .Values.image.digest }}{{ $repository }}@{{ .Values.image.digest }}{{ else }}{{ $repository }}:{{ .Values.image.tag }}{{ end -}}
+{{- include "part.image" (dict "image" (merge (dict "repository" (.Values.image.repository | default .Chart.Name)) .Values.image) "global" .Values.global) -}}
 {{- end }}

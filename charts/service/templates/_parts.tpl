@@ -12,18 +12,17 @@ and `component` where that is not the chart's name.
 
 {{- define "part.selector" -}}
 app.kubernetes.io/name: {{ include "part.component" . }}
-app.kubernetes.io/instance: {{ .name }}
+app.kubernetes.io/instance: {{ .name | quote }}
 {{- end }}
 
 {{- define "part.labels" -}}
-{{ include "part.selector" . }}
-app.kubernetes.io/component: {{ include "part.component" . }}
-app.kubernetes.io/part-of: {{ .root.Values.partOf }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $own := include "part.selector" . | fromYaml -}}
+{{- $own = merge $own (dict
+  "app.kubernetes.io/component" (include "part.component" .)
+  "app.kubernetes.io/part-of" .root.Values.partOf
+  "app.kubernetes.io/version" (include "service.version" .root.Chart.AppVersion)
+  "app.kubernetes.io/managed-by" .root.Release.Service) -}}
+{{- merge $own .root.Values.commonLabels | toYaml -}}
 {{- end }}
 
 {{- define "part.podLabels" -}}
@@ -36,8 +35,8 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- end }}
 
 {{- define "part.metadata" -}}
-name: {{ .name }}
-namespace: {{ .root.Release.Namespace }}
+name: {{ .name | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "part.labels" . | nindent 2 }}
 {{- end }}
@@ -47,23 +46,20 @@ labels:
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
-  {{- include "service.security.pod" . | nindent 2 }}
-{{- with .root.Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .root.Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .root.Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- include "pod.security" .root.Values | nindent 2 }}
+{{- include "pod.placement" .root.Values }}
 {{- end }}
 
+{{/*
+The reference of `image`. `global.imageRegistry` is a mirror: it takes the place of the registry that the repository
+names, if it names one (a first segment with a dot or a colon, as container engines read it).
+*/}}
 {{- define "part.image" -}}
-{{- .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end -}}
+{{- $repository := .image.repository -}}
+{{- with (.global | default dict).imageRegistry -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
+{{- end -}}
+{{- $repository }}{{ if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag }}{{ end -}}
 {{- end }}
 
 {{/* A claim for data, with the storage that the values ask for. */}}
@@ -75,10 +71,10 @@ tolerations:
   spec:
     accessModes: [ReadWriteOnce]
     {{- with .storage.className }}
-    storageClassName: {{ . }}
+    storageClassName: {{ . | quote }}
     {{- end }}
     resources:
-      requests: {storage: {{ .storage.size }}}
+      requests: {storage: {{ .storage.size | quote }}}
 {{- end }}
 
 {{/* What the rows of connections.yaml are read with. */}}
@@ -125,8 +121,8 @@ spec:
 apiVersion: monitoring.coreos.com/v1
 kind: PodMonitor
 metadata:
-  name: {{ .name }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ .name | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- merge (deepCopy (.watch.labels | default dict)) $labels | toYaml | nindent 4 }}
 {{- end }}
@@ -137,8 +133,8 @@ are YAML. Its probes ask for its own page: what is wrong with the server is told
 */}}
 {{- define "part.exporter" -}}
 - name: exporter
-  image: {{ include "part.image" .exporter.image | quote }}
-  imagePullPolicy: {{ .exporter.image.pullPolicy }}
+  image: {{ include "part.image" (dict "image" .exporter.image "global" .root.Values.global) | quote }}
+  imagePullPolicy: {{ .exporter.image.pullPolicy | quote }}
   env:
     {{- .env | nindent 4 }}
   ports:
@@ -151,7 +147,7 @@ are YAML. Its probes ask for its own page: what is wrong with the server is told
     {{- with .user }}
     runAsUser: {{ . }}
     {{- end }}
-    {{- include "service.security.container" . | nindent 4 }}
+    {{- include "container.security" .root.Values | nindent 4 }}
   {{- with .mounts }}
   volumeMounts:
     {{- . | nindent 4 }}

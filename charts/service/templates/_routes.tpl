@@ -17,10 +17,10 @@ spec:
   rules:
     - matches:
         {{- range $.Values.exposedPaths }}
-        - path: {type: PathPrefix, value: {{ . }}}
+        - path: {type: PathPrefix, value: {{ . | quote }}}
         {{- end }}
       backendRefs:
-        - {name: {{ include "service.fullname" $ }}, port: {{ (get $.Table.ports $.Chart.Name).http }}}
+        - {name: {{ include "service.fullname" $ | quote }}, port: {{ (get $.Table.ports $.Chart.Name).http }}}
 {{- end }}{{ end }}
 {{- end }}
 
@@ -35,24 +35,28 @@ metadata:
   {{- toYaml $metadata | nindent 2 }}
 spec:
   {{- with .className }}
-  ingressClassName: {{ . }}
+  ingressClassName: {{ . | quote }}
   {{- end }}
+  {{- $hosts := .hosts | default list }}
+  {{- with .host }}{{ $hosts = prepend $hosts . | uniq }}{{ end }}
   {{- if .tlsSecret }}
   tls:
-    - secretName: {{ .tlsSecret }}
-      {{- with .host }}
-      hosts: [{{ . | quote }}]
+    - secretName: {{ .tlsSecret | quote }}
+      {{- with $hosts }}
+      hosts: {{ toJson . }}
       {{- end }}
   {{- end }}
   rules:
-    - {{ with .host }}host: {{ . | quote }}
+    {{- range $hosts | default (list "") }}
+    - {{ with . }}host: {{ . | quote }}
       {{ end }}http:
         paths:
           {{- range $.Values.exposedPaths }}
-          - path: {{ . }}
-            pathType: Prefix
-            backend: {service: {name: {{ include "service.fullname" $ }}, port: {name: http}}}
+          - path: {{ . | quote }}
+            pathType: {{ ternary "ImplementationSpecific" "Prefix" (contains "." .) }}{{/* ingress-nginx refuses a dot in a Prefix */}}
+            backend: {service: {name: {{ include "service.fullname" $ | quote }}, port: {name: http}}}
           {{- end }}
+    {{- end }}
 {{- end }}{{ end }}
 {{- end }}
 

@@ -1,12 +1,13 @@
 {{- define "service.autoscaler" -}}
 {{- with .Values.autoscaling }}{{ if .enabled }}
+{{- if .external }}{{ fail "autoscaling.enabled and autoscaling.external exclude each other: who decides the number of pods, the chart's autoscaler or yours?" }}{{ end }}
 {{- if gt (int .minReplicas) (int .maxReplicas) }}{{ fail "autoscaling.minReplicas is above autoscaling.maxReplicas" }}{{ end }}
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
   {{- include "service.metadata" $ | nindent 2 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "service.fullname" $ }}}
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "service.fullname" $ | quote }}}
   minReplicas: {{ .minReplicas }}
   maxReplicas: {{ .maxReplicas }}
   metrics:

@@ -1,17 +1,37 @@
-{{/* Pod Security "restricted", and a read-only root on top of it. */}}
-{{- define "service.security.pod" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
-fsGroupChangePolicy: OnRootMismatch
-seccompProfile: {type: RuntimeDefault}
+{{/*
+Pod Security "restricted", and a read-only root on top of it. The context is a chart's values: `openshift` leaves the
+ids to the platform, which gives each namespace a range of its own; `podSecurityContext` and `securityContext` are laid
+over the rest.
+*/}}
+{{- define "pod.security" -}}
+{{- $own := dict "runAsNonRoot" true "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- if not .openshift }}{{ $own = merge $own (dict "runAsUser" 10001 "runAsGroup" 10001 "fsGroup" 10001) }}{{ end -}}
+{{- include "service.overlay" (dict "into" $own "over" (.podSecurityContext | default dict)) -}}
+{{- toYaml $own -}}
 {{- end }}
 
-{{- define "service.security.container" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities: {drop: [ALL]}
+{{- define "container.security" -}}
+{{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
+{{- include "service.overlay" (dict "into" $own "over" (.securityContext | default dict)) -}}
+{{- toYaml $own -}}
+{{- end }}
+
+{{/* Which nodes take a pod, how much it matters, and with which Secrets they pull. The context is a chart's values. */}}
+{{- define "pod.placement" -}}
+{{- $secrets := .imagePullSecrets | default list -}}
+{{- range (.global | default dict).imagePullSecrets -}}
+{{- $secrets = append $secrets (ternary (dict "name" .) . (kindIs "string" .)) -}}
+{{- end -}}
+{{- $placement := dict "imagePullSecrets" (uniq $secrets) -}}
+{{- range $key := list "priorityClassName" "nodeSelector" "tolerations" "affinity" -}}
+{{- $_ := set $placement $key (get $ $key) -}}
+{{- end -}}
+{{- range $key, $value := $placement }}
+{{- with $value }}
+{{ $key }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/*
@@ -19,30 +39,12 @@ What every pod of the platform has in common. No service links: Kubernetes would
 over the settings of that name.
 */}}
 {{- define "service.podbase" -}}
-serviceAccountName: {{ include "service.fullname" . }}
+serviceAccountName: {{ include "service.fullname" . | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
-  {{- include "service.security.pod" . | nindent 2 }}
-{{- with .Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
-{{- end }}
-{{- with .Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- include "pod.security" .Values | nindent 2 }}
+{{- include "pod.placement" .Values }}
 {{- end }}
 
 {{- define "service.serviceaccount" -}}

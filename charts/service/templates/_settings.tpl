@@ -18,8 +18,8 @@
 {{- end }}
 
 {{- define "service.settings.process" -}}
-APP_ENV: {{ .Values.appEnv }}
-APP_VERSION: {{ .Values.image.tag | quote }}
+APP_ENV: {{ .Values.appEnv | quote }}
+APP_VERSION: {{ splitList "@" .Values.image.tag | first | quote }}
 SHUTDOWN_DRAIN_SECONDS: {{ .Values.drainSeconds }}
 {{- $name := .Chart.Name | upper | replace "-" "_" -}}
 {{- $ports := get .Table.ports .Chart.Name -}}
@@ -34,7 +34,7 @@ SHUTDOWN_DRAIN_SECONDS: {{ .Values.drainSeconds }}
 {{- define "service.settings.database" -}}
 {{- with .Values.database }}{{ if .enabled }}
 {{- if or .host (not .existingSecret) }}
-DATABASE_URL: postgresql://{{ .host | default (printf "%s-db" $.Chart.Name) }}:{{ .port }}/{{ .name }}
+DATABASE_URL: {{ printf "postgresql://%s:%v/%s" (.host | default (printf "%s-db" $.Chart.Name)) .port .name | quote }}
 {{- end }}
 {{- if .existingSecret }}
 DATABASE_SECRET_DIR: /etc/healthcare/database
@@ -56,12 +56,12 @@ KAFKA_TOPIC_PREFIX: {{ .topicPrefix | quote }}
 KAFKA_CREATE_TOPICS: {{ .createTopics }}
 KAFKA_TOPIC_PARTITIONS: {{ .partitions }}
 KAFKA_REPLICATION_FACTOR: {{ .replicationFactor }}
-KAFKA_SECURITY_PROTOCOL: {{ .securityProtocol }}
+KAFKA_SECURITY_PROTOCOL: {{ .securityProtocol | quote }}
 KAFKA_SASL_MECHANISM: {{ .saslMechanism | quote }}
 {{- if .existingSecret }}
 KAFKA_PASSWORD_FILE: /etc/healthcare/kafka/password
 {{- if .username }}
-KAFKA_USERNAME: {{ .username }}
+KAFKA_USERNAME: {{ .username | quote }}
 {{- else }}
 KAFKA_USERNAME_FILE: /etc/healthcare/kafka/username
 {{- end }}
@@ -98,7 +98,7 @@ CACHE_TYPE: none
 JWT_SECRET_FILE: /etc/healthcare/auth/jwt-secret
 {{- end }}
 {{- else if ne $.Chart.Name "auth-service" }}
-JWT_JWKS_URL: {{ .jwksUrl }}
+JWT_JWKS_URL: {{ .jwksUrl | quote }}
 {{- else if .existingSecret }}
 JWT_PRIVATE_KEY_FILE: /etc/healthcare/auth/jwt-private-key
 {{- else }}

@@ -39,13 +39,13 @@ spec:
       containers:
         - name: ask
           image: {{ .image | quote }}
-          imagePullPolicy: {{ .pullPolicy }}
+          imagePullPolicy: {{ .pullPolicy | quote }}
           command: {{ toJson .command }}
           resources:
             requests: {cpu: 10m, memory: 32Mi}
             limits: {cpu: 500m, memory: 128Mi}
           securityContext:
-            {{- include "service.security.container" . | nindent 12 }}
+            {{- include "container.security" .root.Values | nindent 12 }}
           {{- if .secret }}
           volumeMounts:
             - {name: secret, mountPath: /etc/healthcare/secret, readOnly: true}
@@ -58,8 +58,8 @@ spec:
 {{- end }}
 
 {{- define "test.metadata" -}}
-name: {{ .name }}-test
-namespace: {{ .root.Release.Namespace }}
+name: {{ printf "%s-test" .name | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "test.labels" . | nindent 2 }}
 annotations:
@@ -70,9 +70,9 @@ annotations:
 
 {{- define "test.labels" -}}
 app.kubernetes.io/name: {{ .component | default .root.Chart.Name }}-test
-app.kubernetes.io/instance: {{ .name }}
+app.kubernetes.io/instance: {{ .name | quote }}
 app.kubernetes.io/component: test
-app.kubernetes.io/part-of: {{ .partOf }}
+app.kubernetes.io/part-of: {{ .partOf | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- end }}
 
@@ -83,7 +83,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- $name := include "service.fullname" $c -}}
 {{- $port := .port | default (get $c.Table.ports $c.Chart.Name | default dict).http -}}
 {{- $url := printf "http://%s:%v%s" $name $port (.path | default "/actuator/health") -}}
-{{- $ask := printf "import urllib.request; print(urllib.request.urlopen('%s', timeout=10).read().decode())" $url -}}
+{{- $ask := printf "import urllib.request; print(urllib.request.build_opener(urllib.request.ProxyHandler({})).open('%s', timeout=10).read().decode())" $url -}}
 {{- include "test.door" (dict
   "root" .root "name" $name "partOf" $c.Values.partOf
   "image" (include "service.image" $c) "pullPolicy" $c.Values.image.pullPolicy
@@ -93,6 +93,6 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{/* An infrastructure chart's test: a command of its own image. */}}
 {{- define "part.tested" -}}
 {{- $partOf := .root.Values.partOf -}}
-{{- $image := include "part.image" .image -}}
+{{- $image := include "part.image" (dict "image" .image "global" .root.Values.global) -}}
 {{- include "test.door" (merge (dict "partOf" $partOf "pullPolicy" .image.pullPolicy "image" $image) (omit . "image")) -}}
 {{- end }}

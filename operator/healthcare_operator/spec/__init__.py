@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from healthcare_operator.spec.fields import ClassName, Host, Name, Part, SecretName, Text, rule, ruled
+from healthcare_operator.spec.fields import Annotation, ClassName, Name, Part, PublicHost, SecretName, Text, rule, ruled
 from healthcare_operator.spec.kafka import Kafka
 from healthcare_operator.spec.monitoring import Monitoring
 from healthcare_operator.spec.postgres import Postgres
@@ -43,10 +43,13 @@ class Exposure(Part):
     gateways: list[Gateway] = Field(
         default_factory=list, max_length=4, description="gateway-api: the Gateways that the HTTPRoute attaches to."
     )
-    host: Host | None = Field(None, description="The name that it answers to, such as care.example. Left out: any.")
+    host: PublicHost | None = Field(
+        None, description="The name that it answers to, such as care.example or *.care.example. Left out: any."
+    )
+    hosts: list[PublicHost] = Field(default_factory=list, max_length=16, description="Further names of that kind.")
     class_name: ClassName = Field("", description="ingress: its IngressClass. Empty means the cluster's default.")
     tls_secret: SecretName | None = Field(None, description="ingress: a Secret of type tls with its certificate.")
-    annotations: dict[str, Text] = Field(
+    annotations: dict[str, Annotation] = Field(
         default_factory=dict, description="ingress: annotations for its controller or for cert-manager."
     )
 
@@ -98,6 +101,9 @@ class Spec(Part):
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Prometheus, alerts and Grafana.")
     exposure: Exposure = Field(default_factory=Exposure, description="How requests from outside get in.")
     auth: Auth = Field(default_factory=Auth, description="How tokens are signed, and who is the first administrator.")
+    openshift: bool = Field(
+        False, description="Whether user and group ids are left to the platform, as OpenShift gives them by namespace."
+    )
     network_policies: bool = Field(
         True, description="Whether NetworkPolicies let only those talk to one another who have to."
     )

@@ -7,8 +7,10 @@ from pydantic import Field
 from healthcare_operator.spec.fields import (
     FIXED_VOLUME,
     Part,
+    Placement,
     Resources,
     SecretName,
+    Servers,
     Storage,
     Text,
     Values,
@@ -50,7 +52,7 @@ class KafkaAccess(Part):
     )
 
 
-class Kafka(Part):
+class Kafka(Placement):
     """Kafka: Strimzi's, the built-in node, or one that is there already."""
 
     model_config = ruled(
@@ -113,10 +115,8 @@ class Kafka(Part):
     config: dict[str, Text] = Field(
         default_factory=dict, description="strimzi: further settings of the brokers, such as log.retention.hours."
     )
-    bootstrap_servers: str | None = Field(
+    bootstrap_servers: Servers | None = Field(
         None,
-        max_length=1024,
-        pattern=r"^[A-Za-z0-9._-]+:[0-9]+(,[A-Za-z0-9._-]+:[0-9]+)*$",
         description="external: where it is, as host:port, several separated by commas.",
     )
     access: KafkaAccess = Field(

@@ -7,17 +7,27 @@ from pydantic import Field
 from healthcare_operator.spec.fields import (
     FIXED_VOLUME,
     Label,
-    Part,
+    Placement,
     SecretName,
     Storage,
     Values,
+    Worded,
     overrides,
     rule,
     ruled,
 )
 
+Retention = Annotated[
+    str,
+    Worded(
+        "[1-9][0-9]{0,5}h|[1-9][0-9]{0,4}d|[1-9][0-9]{0,3}w|[1-9][0-9]?y",
+        "retention is a number of hours, days, weeks or years, such as 12h, 15d, 4w or 1y, less than 200 years",
+        8,
+    ),
+]
 
-class Monitoring(Part):
+
+class Monitoring(Placement):
     """Metrics, alerts and dashboards."""
 
     model_config = ruled(rule(FIXED_VOLUME, "the volume of the built-in Prometheus cannot be changed"))
@@ -37,9 +47,7 @@ class Monitoring(Part):
             " Infrastructure speak of them then. CloudNativePG and Strimzi bring their own."
         ),
     )
-    retention: Annotated[str, Field(max_length=8, pattern=r"^[1-9][0-9]*(h|d|w)$")] = Field(
-        "15d", description="How long Prometheus keeps metrics, such as 12h, 15d or 4w."
-    )
+    retention: Retention = Field("15d", description="How long Prometheus keeps metrics, such as 12h, 15d, 4w or 1y.")
     storage: Storage = Field(default_factory=Storage, description="The volume of Prometheus.")
     alertmanager_secret: SecretName | None = Field(
         None,

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from healthcare_operator.spec.fields import (
     FIXED_VOLUME,
-    Part,
+    Placement,
     Resources,
     SecretName,
     Storage,
@@ -20,7 +20,7 @@ from healthcare_operator.spec.services import SERVICES
 _WITH_DATABASE = [name for name in SERVICES if name != "api-gateway"]
 
 
-class Postgres(Part):
+class Postgres(Placement):
     """PostgreSQL: CloudNativePG's, the built-in server, or databases that are there already."""
 
     model_config = ruled(
@@ -79,3 +79,10 @@ class Postgres(Part):
         None, description="A Secret whose key `ca.crt` has the authority that verify-full trusts, or the public ones."
     )
     values: Values = overrides()
+
+    @field_validator("secrets")
+    @classmethod
+    def _of_services(cls, secrets: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(secrets.keys() - set(_WITH_DATABASE)):
+            raise ValueError(f"postgres.secrets has a key that is no service: {unknown[0]}")
+        return secrets

@@ -7,7 +7,7 @@ from pydantic import Field
 from healthcare_operator.spec.fields import (
     FIXED_VOLUME,
     Host,
-    Part,
+    Placement,
     Port,
     Resources,
     SecretName,
@@ -26,7 +26,7 @@ class SmallStorage(Storage):
     size: Size = Field("1Gi", description="Its size, such as 2Gi.")
 
 
-class Redis(Part):
+class Redis(Placement):
     """The cache and the limits' memory: built-in Valkey, one that is there already, or none."""
 
     model_config = ruled(

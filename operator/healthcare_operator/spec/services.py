@@ -4,7 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from healthcare_operator.spec.fields import Part, Resources, SecretName, Values, overrides, rule, ruled
+from healthcare_operator.spec.fields import (
+    Image,
+    Part,
+    Placement,
+    Registry,
+    Resources,
+    SecretName,
+    Tag,
+    Values,
+    overrides,
+    rule,
+    ruled,
+)
 
 SERVICES = (
     "auth-service",
@@ -20,10 +32,16 @@ SERVICES = (
 class Autoscaling(Part):
     """How many pods a service has when it follows its load."""
 
-    model_config = ruled(rule("self.minReplicas <= self.maxReplicas", "autoscaling.minReplicas is above maxReplicas"))
+    model_config = ruled(
+        rule("self.minReplicas <= self.maxReplicas", "autoscaling.minReplicas is above maxReplicas"),
+        rule("!(self.enabled && self.external)", "autoscaling.enabled and autoscaling.external exclude each other"),
+    )
     enabled: bool = Field(
         False,
         description="Whether a HorizontalPodAutoscaler decides the number of pods. It needs the metrics server.",
+    )
+    external: bool = Field(
+        False, description="Whether an autoscaler of yours decides it: then `replicas` is not set on the Deployment."
     )
     min_replicas: int = Field(2, ge=1, le=100, description="The fewest pods that it goes down to.")
     max_replicas: int = Field(6, ge=1, le=100, description="The most pods that it goes up to.")
@@ -36,13 +54,13 @@ class Autoscaling(Part):
     )
 
 
-class Service(Part):
+class Service(Placement):
     """One of the platform's services."""
 
     enabled: bool = Field(True, description="Whether the service runs. False removes its pods and keeps its data.")
     replicas: int = Field(1, ge=0, le=100, description="How many pods, unless autoscaling is enabled.")
-    image: str | None = Field(
-        None, max_length=512, description="A whole image reference, tag or digest included, instead of spec.images."
+    image: Image | None = Field(
+        None, description="A whole image reference, tag or digest included, instead of spec.images."
     )
     resources: Resources | None = Field(
         None, description="Requests and limits of its container. What is left out stays as the chart has it."
@@ -90,15 +108,10 @@ class Services(Part):
 class Images(Part):
     """Where the services' images come from."""
 
-    registry: str = Field(
-        "", max_length=255, description="What stands before the name of every image, such as registry.example/team."
+    registry: Registry = Field(
+        "", description="What stands before the name of every image, such as registry.example/team."
     )
-    tag: str = Field(
-        "latest",
-        max_length=128,
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$",
-        description="The tag of every service's image: changing it upgrades the platform.",
-    )
+    tag: Tag = Field("latest", description="The tag of every service's image: changing it upgrades the platform.")
     pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         "IfNotPresent", description="When nodes pull an image, as in a pod."
     )

@@ -7,6 +7,7 @@ from typing import Any
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
+from chassis.outbound import inside
 from pydantic import SecretStr
 
 ERRORS = (BotoCoreError, ClientError, OSError)
@@ -30,6 +31,12 @@ class Endpoint:
             endpoint_url=self.url,
             aws_access_key_id=self.key_id,
             aws_secret_access_key=self.key.get_secret_value() if self.key else None,
-            config=AioConfig(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 1}, **options),
+            config=AioConfig(
+                connect_timeout=3,
+                read_timeout=10,
+                retries={"total_max_attempts": 1},
+                proxies={} if self.url and inside(self.url) else None,  # None: as the environment says
+                **options,
+            ),
         )
         return connecting

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import requests  # noqa: TID251 - the exporter sends in a thread of its own, by this library
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
@@ -21,6 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from chassis.correlation import Ids
+from chassis.outbound import inside
 from chassis.settings import TracingSettings
 
 _SCOPE = InstrumentationScope(name="chassis")
@@ -58,7 +60,7 @@ class _Exporter(OTLPSpanExporter):
     """Encodes what has ended, and sends it the library's way: its variables, retries and certificates."""
 
     def __init__(self, service: str, endpoint: str) -> None:
-        super().__init__(endpoint=endpoint)
+        super().__init__(endpoint=endpoint, session=_direct() if inside(endpoint) else None)
         known = ResourceFound.create({"service.name": service}).attributes
         self._resource = Resource(attributes=_attributes(known.items()))
 
@@ -70,6 +72,12 @@ class _Exporter(OTLPSpanExporter):
             each.write(scope.spans.add())  # type: ignore[attr-defined]
         sent = self._client.export(request.SerializeToString())
         return SpanExportResult.SUCCESS if sent.success else SpanExportResult.FAILURE
+
+
+def _direct() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 class Recorder:

@@ -52,6 +52,7 @@ def channel(address: str) -> grpc.aio.Channel:
     """
     options = [
         ("grpc.lb_policy_name", "round_robin"),
+        ("grpc.enable_http_proxy", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
