@@ -172,7 +172,7 @@ def _redis(platform: Platform) -> dict[str, Any]:
 
 def _exposure(platform: Platform) -> dict[str, Any]:
     spec = platform.spec.exposure
-    hosts = list(dict.fromkeys([*([spec.host] if spec.host else []), *spec.hosts]))
+    hosts = [*([spec.host] if spec.host else []), *spec.hosts]
     return {
         "httpRoute": {
             "enabled": spec.mode == "gateway-api",

@@ -1,6 +1,6 @@
 """Whether strings arrive byte for byte in the objects that Helm makes of them."""
 
-from collections.abc import Mapping
+import re
 from typing import Any
 
 import yaml
@@ -10,13 +10,16 @@ from tests.charts.fields import Field, Form, Refused
 from tests.charts.rendering import Manifest
 from tests.charts.strict import objects
 
+Batch = tuple[Manifest, list[Field]]
+"""A context, and the fields that come out side by side in it."""
+
 
 def changed(form: Form) -> list[str]:
     """Every field and value that is taken and neither arrives as it is nor is refused by the field's name."""
     found = []
-    for context, batch in form.batches:
+    for batch in form.batches:
         for value in CORPUS:
-            found += _changed(form, context, [field for field in batch if form.takes(field, value)], value)
+            found += _changed(form, batch, [field for field in batch[1] if form.takes(field, value)], value)
     return found
 
 
@@ -47,44 +50,57 @@ def noticed(form: Form, field: Field) -> bool:
     return False
 
 
-def _changed(form: Form, context: Manifest, fields: list[Field], value: str) -> list[str]:
+def _changed(form: Form, batch: Batch, fields: list[Field], value: str) -> list[str]:
     """Two halves are tried where the whole is wrong: fields may disturb each other, as two Secrets of one name do."""
-    if not fields or not (said := _fault(form, context, fields, value)):
+    if not fields or not (said := _fault(form, batch, fields, value)):
         return []
     if len(fields) == 1:
         return [f"{fields[0]}: {value[:80]!r} {said}"]
     half = len(fields) // 2
-    return [*_changed(form, context, fields[:half], value), *_changed(form, context, fields[half:], value)]
+    return [*_changed(form, batch, fields[:half], value), *_changed(form, batch, fields[half:], value)]
 
 
-def _fault(form: Form, context: Manifest, fields: list[Field], value: str) -> str:
+def _fault(form: Form, batch: Batch, fields: list[Field], value: str) -> str:
+    context, shown = batch
+    harmless = {field: field.marker for field in shown}
     try:
-        texts = form.rendered(context, dict.fromkeys(fields, value))
+        texts = form.rendered(context, harmless | dict.fromkeys(fields, value))
     except Refused as error:
         silent = any(field.name not in str(error) for field in fields)
         return f"is refused without the field's name: {' '.join(str(error).split())}" if silent else ""
-    harmless = form.rendered(context, {field: field.marker for field in fields})
-    values = {field.marker: value for field in fields}
+    expected = form.rendered(context, harmless)
+    markers = re.compile("|".join(re.escape(field.marker) for field in fields))
     for template, text in texts.items():
         try:
-            found, expected = objects(text), _substituted(objects(harmless[template]), values)
+            if not _same(text, expected[template], markers, value):
+                return f"does not arrive in {template}"
         except (yaml.YAMLError, ValueError) as error:
             return f"breaks {template}: {' '.join(str(error).split())}"
-        if found != expected and _sorted(found) != _sorted(expected):
-            return f"does not arrive in {template}"
     return ""
 
 
-def _substituted(node: Any, values: Mapping[str, str]) -> Any:
-    """The objects with the values where their markers are."""
+def _same(text: str, harmless: str, markers: re.Pattern[str], value: str) -> bool:
+    """Whether a template's text has the value where the markers were; most of its documents have none."""
+    pairs = list(zip(text.split("\n---\n"), harmless.split("\n---\n"), strict=False))
+    if text.count("\n---\n") != harmless.count("\n---\n"):
+        pairs = [(text, harmless)]
+    for document, other in pairs:
+        if document == other:
+            continue
+        found, expected = objects(document), _substituted(objects(other), markers, value)
+        if found != expected and _sorted(found) != _sorted(expected):
+            return False
+    return True
+
+
+def _substituted(node: Any, markers: re.Pattern[str], value: str) -> Any:
+    """The objects with the value where the markers are."""
     if isinstance(node, str):
-        for marker, value in values.items():
-            node = node.replace(marker, value)
-        return node
+        return markers.sub(lambda _: value, node)
     if isinstance(node, list):
-        return [_substituted(each, values) for each in node]
+        return [_substituted(each, markers, value) for each in node]
     if isinstance(node, dict):
-        return {_substituted(key, values): _substituted(each, values) for key, each in node.items()}
+        return {_substituted(key, markers, value): _substituted(each, markers, value) for key, each in node.items()}
     return node
 
 

@@ -7,7 +7,10 @@ _CONTEXTS: dict[str, list[Manifest]] = {
     "auth-service": [{"auth": _ADMIN}],
     "api-gateway": [EXPOSED],
     OPERATOR: [{"serviceMonitor": {"enabled": True}, "replicas": 2}],
-    "kafka": [{}, {"mode": "strimzi", "metrics": {"enabled": True}, "users": [{"name": "patient-service"}]}],
+    "kafka": [
+        {},
+        {"mode": "strimzi", "metrics": {"enabled": True}, "users": [{"name": "patient-service", "group": "group"}]},
+    ],
     "postgres": [EXPORTED, {"mode": "cloudnative-pg", **EXPORTED}],
     "redis": [EXPORTED],
     "monitoring": [{"mode": mode} for mode in ("builtin", "prometheus-operator")],
@@ -20,21 +23,30 @@ def contexts(chart: str) -> list[Manifest]:
     return _CONTEXTS.get(chart, usual)
 
 
-_FEW = {name: {"enabled": False} for name in ("billing-service", "appointment-service", "analytics-service")}
+_SERVICES = ("auth-service", "billing-service", "patient-service", "appointment-service", "analytics-service")
 _SASL = {"securityProtocol": "SASL_SSL", "username": "u", "passwordSecret": "kafka"}
+
+
+def _with(*services: str) -> Manifest:
+    return {name: {"enabled": False} for name in _SERVICES if name not in services}
+
+
 PLATFORMS: list[Manifest] = [
-    {"services": _FEW, "exposure": {"mode": "gateway-api", "gateways": [{"name": "edge"}]}},
     {
-        "services": _FEW,
+        "services": _with("auth-service"),
+        "exposure": {"mode": "gateway-api", "gateways": [{"name": "edge"}]},
+    },
+    {
+        "services": _with(),
         **{part: {"mode": "builtin"} for part in ("kafka", "postgres", "redis", "monitoring")},
         "exposure": {"mode": "ingress"},
     },
     {
-        "services": _FEW,
+        "services": _with("patient-service"),
         "kafka": {"mode": "external", "bootstrapServers": "kafka:9092", "access": _SASL},
         "postgres": {"mode": "external", "secrets": {"patient-service": "p"}, "tls": "verify-full"},
         "redis": {"mode": "external", "host": "redis", "passwordSecret": "redis"},
         "monitoring": {"mode": "external"},
     },
 ]
-"""Platforms of all modes, with the services that differ."""
+"""Platforms of all modes, each with one or two of the services."""
