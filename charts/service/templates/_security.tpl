@@ -1,19 +1,19 @@
 {{/*
 Pod Security "restricted", and a read-only root on top of it. The context is a chart's values: `openshift` leaves the
-ids to the platform, which gives each namespace a range of its own; `podSecurityContext` and `securityContext` are laid
-over the rest.
+ids to the platform, which gives each namespace a range of its own. Where values have `podSecurityContext` and
+`securityContext`, they are whole: the defaults are among the library's values, so that a null can remove a field.
 */}}
 {{- define "pod.security" -}}
-{{- $own := dict "runAsNonRoot" true "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") -}}
-{{- if not .openshift }}{{ $own = merge $own (dict "runAsUser" 10001 "runAsGroup" 10001 "fsGroup" 10001) }}{{ end -}}
-{{- include "service.overlay" (dict "into" $own "over" (.podSecurityContext | default dict)) -}}
+{{- $usual := dict "runAsNonRoot" true "runAsUser" 10001 "runAsGroup" 10001 "fsGroup" 10001
+  "fsGroupChangePolicy" "OnRootMismatch" "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- $own := .podSecurityContext | default $usual -}}
+{{- if .openshift }}{{ $own = omit $own "runAsUser" "runAsGroup" "fsGroup" }}{{ end -}}
 {{- toYaml $own -}}
 {{- end }}
 
 {{- define "container.security" -}}
-{{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
-{{- include "service.overlay" (dict "into" $own "over" (.securityContext | default dict)) -}}
-{{- toYaml $own -}}
+{{- $usual := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) -}}
+{{- .securityContext | default $usual | toYaml -}}
 {{- end }}
 
 {{/* Which nodes take a pod, how much it matters, and with which Secrets they pull. The context is a chart's values. */}}

@@ -85,7 +85,8 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- $url := printf "http://%s:%v%s" $name $port (.path | default "/actuator/health") -}}
 {{- $ask := printf "import urllib.request; print(urllib.request.build_opener(urllib.request.ProxyHandler({})).open('%s', timeout=10).read().decode())" $url -}}
 {{- include "test.door" (dict
-  "root" .root "name" $name "partOf" $c.Values.partOf
+  "root" (dict "Values" $c.Values "Release" .root.Release "Chart" .root.Chart "Subcharts" .root.Subcharts)
+  "name" $name "partOf" $c.Values.partOf
   "image" (include "service.image" $c) "pullPolicy" $c.Values.image.pullPolicy
   "command" (list "python" "-c" $ask)) -}}
 {{- end }}
