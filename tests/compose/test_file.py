@@ -150,3 +150,32 @@ def test_what_is_ours_has_few_rights_and_limits() -> None:
         assert service["security_opt"] == ["no-new-privileges:true"], name
         if name in OURS or name.endswith("-migrations"):
             assert service["read_only"] and service["cap_drop"] == ["ALL"], name
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ("plain", "plain"),
+        ("  blanks around  ", "blanks around"),
+        ("a #1", "a"),
+        ("a#1", "a#1"),
+        ("'a #1'", "a #1"),
+        ("' leading and trailing '", " leading and trailing "),
+        ("'$HOME \\ \"'", '$HOME \\ "'),
+        ('"a #1"', "a #1"),
+        ("'it is' # said", "it is"),
+    ],
+)
+def test_blanks_and_hashes_are_read_as_the_example_says(written: str, read_as: str, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text(f"REDIS_PASSWORD={written}\n")
+    environment = read(env=tmp_path / "env")["services"]["redis"]["environment"]
+    assert environment["REDIS_PASSWORD"].replace("$$", "$") == read_as
+
+
+def test_files_of_the_repository_can_be_read_where_selinux_is_enforced() -> None:
+    mounts = [each for service in read("*")["services"].values() for each in service.get("volumes", ())]
+    ours = [each for each in mounts if each["type"] == "bind" and each["source"] != "/"]
+    assert len(ours) >= 6
+    assert all(each["bind"]["selinux"] == "z" for each in ours)
+    bound = (ROOT / "docker-compose.bind.yml").read_text()
+    assert bound.count("./databases/") == bound.count(':z"]') > 0
