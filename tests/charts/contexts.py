@@ -9,7 +9,13 @@ _CONTEXTS: dict[str, list[Manifest]] = {
     OPERATOR: [{"serviceMonitor": {"enabled": True}, "replicas": 2}],
     "kafka": [
         {},
-        {"mode": "strimzi", "metrics": {"enabled": True}, "users": [{"name": "patient-service", "group": "group"}]},
+        {
+            "mode": "strimzi",
+            "replicas": 2,
+            "cruiseControl": {"enabled": True},
+            "metrics": {"enabled": True},
+            "users": [{"name": "patient-service", "group": "group"}],
+        },
     ],
     "postgres": [EXPORTED, {"mode": "cloudnative-pg", **EXPORTED}],
     "redis": [EXPORTED],
