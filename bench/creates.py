@@ -18,11 +18,11 @@ CONNECTIONS = 32
 PGBENCH = """
 \\set n random(1, 2000000000)
 BEGIN;
-INSERT INTO patient (id, name, name_key, email, email_key, phone, gender, address, date_of_birth, registered_date,
-  billing_status, billing_requested_at, version, created_at, updated_at)
-VALUES (gen_random_uuid(), 'John Doe', 'john doe', 'p' || :n || clock_timestamp() || '@example.com',
-  'p' || :n || clock_timestamp() || '@example.com', NULL, NULL, '123 Main St', '1990-01-01', current_date,
-  'PENDING', NULL, 1, now(), now()) RETURNING *;
+INSERT INTO patient (id, name, name_key, name_search, email, email_key, email_order, phone, gender, address,
+  date_of_birth, registered_date, billing_status, billing_requested_at, version, keyed_version, created_at, updated_at)
+SELECT gen_random_uuid(), 'John Doe', 'john doe', 'john doe', email, email, email, NULL, NULL, '123 Main St',
+  '1990-01-01', current_date, 'PENDING', NULL, 1, 1, now(), now()
+FROM (SELECT 'p' || :n || clock_timestamp() || '@example.com' AS email) AS given RETURNING *;
 INSERT INTO outbox (event_id, aggregate_type, aggregate_id, aggregate_version, topic, key, type, payload, headers)
 VALUES (gen_random_uuid(), 'patient', gen_random_uuid(), 1, 'patient.created', gen_random_uuid()::text,
   'patient.created',

@@ -9,10 +9,11 @@ from bench.world import World, call
 ROWS = 1_000_000
 
 FILL = """
-INSERT INTO patient (id, name, name_key, email, email_key, address, date_of_birth, registered_date, billing_status,
-  version, created_at, updated_at)
-SELECT gen_random_uuid(), 'Person ' || n, 'person ' || md5(n::text), n || '@example.org', n || '@example.org', '1 Road',
-  date '1950-01-01' + (n % 25000), date '2020-01-01' + (n % 2000), 'ACTIVE', 1, now(), now() - n * interval '1 second'
+INSERT INTO patient (id, name, name_key, name_search, email, email_key, email_order, address, date_of_birth,
+  registered_date, billing_status, version, keyed_version, created_at, updated_at)
+SELECT gen_random_uuid(), 'Person ' || n, 'person ' || md5(n::text), 'person ' || md5(n::text), n || '@example.org',
+  n || '@example.org', n || '@example.org', '1 Road', date '1950-01-01' + (n % 25000), date '2020-01-01' + (n % 2000),
+  'ACTIVE', 1, 1, now(), now() - n * interval '1 second'
 FROM generate_series(1, {rows}) n;
 VACUUM ANALYZE patient;
 """

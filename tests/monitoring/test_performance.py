@@ -11,7 +11,7 @@ from tests.conftest import ROOT, Stack
 PAGE = (ROOT / "docs" / "performance.md").read_text()
 ORDERS = {
     "ix_patient_name_key": "name_key",
-    "ix_patient_email_key": "email_key",
+    "ix_patient_email_order": "coalesce(email_order, email_key)",
     "ix_patient_date_of_birth": "date_of_birth",
     "ix_patient_registered_date": "registered_date",
     "ix_patient_created_at": "created_at",

@@ -38,12 +38,13 @@ Reader = Annotated[Principal, Requires("patients:read")]
 Writer = Annotated[Principal, Requires("patients:write")]
 Deleter = Annotated[Principal, Requires("patients:delete")]
 Cached = Annotated[Cache, Depends(_cache)]
+WORDS = "words of the name in any order; case, accents, apostrophes and hyphens do not matter"
 Words = Annotated[str, Field(max_length=100), Plain]
 Number = Annotated[str, Field(max_length=64), Plain]
 
 
 async def _filters(
-    search: Annotated[Words | None, Query(description="words of the name")] = None,
+    search: Annotated[Words | None, Query(description=WORDS)] = None,
     search_value: Annotated[Words | None, Query(alias="searchValue", description="the same as search")] = None,
     email: Annotated[Email | None, Query(description="the address, however it is written")] = None,
     phone: Annotated[Number | None, Query(description="the number, by its digits alone")] = None,
