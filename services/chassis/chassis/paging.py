@@ -7,9 +7,15 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Query
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from chassis.errors import FieldError, Invalid
+
+_NUMBER = re.compile(r"-?[0-9]+")
+
+DEFAULT_SIZE = 20
+LARGEST_SIZE = 100
+LAST_ROW = 10_000_000
 
 
 def _digits(text: object) -> object:
@@ -19,12 +25,8 @@ def _digits(text: object) -> object:
     return text
 
 
-_NUMBER = re.compile(r"-?[0-9]+")
-Number = Annotated[int, BeforeValidator(_digits)]
-
-DEFAULT_SIZE = 20
-LARGEST_SIZE = 100
-LAST_ROW = 10_000_000
+Page = Annotated[int, Field(ge=0), BeforeValidator(_digits)]
+Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE), BeforeValidator(_digits)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,8 @@ class Paging:
 
     async def __call__(
         self,
-        page: Annotated[Number, Query(ge=0)] = 0,
-        size: Annotated[Number, Query(ge=1, le=LARGEST_SIZE)] = DEFAULT_SIZE,
+        page: Annotated[Page, Query()] = 0,
+        size: Annotated[Size, Query()] = DEFAULT_SIZE,
         sort: Annotated[list[str] | None, Query(description="field, or field,asc or field,desc", max_length=8)] = None,
     ) -> PageRequest:
         """The checked request."""

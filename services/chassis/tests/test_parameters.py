@@ -82,7 +82,7 @@ QUERIES = st.lists(st.one_of(PAIRS, PAIRS, PAIRS, LOOSE), max_size=5).map("&".jo
 
 
 async def answers(port: int, targets: list[str]) -> list[tuple[bytes, dict[str, Any]]]:
-    """The status and the JSON of each, over one connection."""
+    """The status and the JSON of each, over as few connections as the server allows."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     found = []
     try:
@@ -92,6 +92,9 @@ async def answers(port: int, targets: list[str]) -> list[tuple[bytes, dict[str, 
             length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
             body = json.loads(await reader.readexactly(int(length)))
             found.append((head[9:12], {name: body[name] for name in body.keys() - {"traceId", "instance"}}))
+            if b"connection: close" in head.lower():  # it was no HTTP
+                writer.close()
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
     finally:
         writer.close()
     return found
@@ -137,6 +140,16 @@ async def test_all_that_is_wrong_is_said_at_once_and_a_list_keeps_its_order() ->
         ("n", "must be a whole number"),
         ("query", f"has an unknown parameter; known are {KNOWN_NAMES}"),
     ]
+
+
+@pytest.mark.contract("G01", "D20")
+def test_the_document_has_the_limits_of_a_page() -> None:
+    parameters = create_app(ServiceSettings(), routers=[ROUTER]).openapi()["paths"]["/straight/{n}"]["get"][
+        "parameters"
+    ]
+    schemas = {each["name"]: each["schema"] for each in parameters}
+    assert schemas["page"].items() >= {"type": "integer", "minimum": 0, "default": 0}.items()
+    assert schemas["size"].items() >= {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}.items()
 
 
 KNOWN_NAMES = "from, ids, kind, many, open, page, search, size, sort, to"
