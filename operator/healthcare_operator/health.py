@@ -26,5 +26,6 @@ async def serve(host: str, port: int, queue: WorkQueue, limit: float) -> web.App
     app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, host, port).start()
+    # None is every address: asyncio would make a socket of `::` that takes IPv6 alone.
+    await web.TCPSite(runner, None if host == "::" else host.strip("[]"), port).start()
     return runner

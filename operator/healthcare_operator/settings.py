@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     charts_dir: Path = Field(default_factory=_charts, description="where the charts are")
     app_version: str = Field("development", description="the version that its metrics tell; the chart says the image's")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="lines below it are dropped")
-    host: str = Field("0.0.0.0", description="the address of /healthz and /metrics")  # noqa: S104 - a container's door
+    host: str = Field("::", description="the address of /healthz and /metrics; `::` is every one, of IPv4 too")
     port: int = Field(8080, ge=0, le=65535, description="the port of /healthz and /metrics")
     pod_name: str = Field("operator", description="who holds the lease")
     pod_namespace: str = Field("default", description="where the lease is")

@@ -15,6 +15,7 @@ import hiredis
 
 from chassis import logs
 from chassis.errors import Unavailable
+from chassis.listening import plain
 from chassis.security import redis_tls
 from chassis.settings import RedisSettings
 from chassis.tally import Histogram, Series
@@ -35,7 +36,7 @@ class RedisConnection(asyncio.Protocol):
     """Keeps itself connected from `start` to `stop`; while it is not `up` every command fails at once."""
 
     def __init__(self, settings: RedisSettings) -> None:
-        self._where = (settings.redis_host, settings.redis_port)
+        self._where = (plain(settings.redis_host), settings.redis_port)
         password = settings.redis_password
         name = (settings.redis_username,) if settings.redis_username else ()
         self._greeting: list[tuple[Word, ...]] = [("AUTH", *name, password.get_secret_value())] if password else []

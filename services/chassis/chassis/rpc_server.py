@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection
 from chassis import logs
 from chassis.actuator import Health
 from chassis.interceptor import ServerContext
+from chassis.listening import plain
 
 log = logs.logger(__name__)
 
@@ -41,7 +42,8 @@ class GrpcServer:
         max_connection_age: float = 300.0,
         stop_seconds: float = 5.0,
     ) -> None:
-        self._address = f"{host}:{port}"
+        host = plain(host)
+        self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"  # `[::]` is every address, of IPv4 too
         self._register = register
         self._services = services
         self._reflects = reflects

@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from chassis import logs, tracing
+from chassis import listening, logs, tracing
 from chassis.edge import Draining
 from chassis.environ import ConfigurationError
 from chassis.settings import ServiceSettings
@@ -79,7 +79,14 @@ def run(create: Callable[[], FastAPI]) -> None:
     if settings.debug_port is not None:
         _listen_for_debugger(settings.debug_port)
     server = _Server(_config(app, settings), app.state.draining, settings.shutdown_drain_seconds)
-    server.run()
+    try:
+        door = listening.bound(settings.host, settings.port)
+    except OSError as error:
+        log.error(
+            "the address to listen on cannot be had", host=settings.host, port=settings.port, error=error.strerror
+        )
+        sys.exit(3)
+    server.run(sockets=[door])
     tracing.close()
     if not server.started:
         sys.exit(3)
@@ -88,8 +95,6 @@ def run(create: Callable[[], FastAPI]) -> None:
 def _config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         loop="uvloop",
         http=app.state.http_protocol,
         lifespan="on",

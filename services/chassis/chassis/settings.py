@@ -52,7 +52,7 @@ class ServiceSettings(TracingSettings, ConnectionSettings, EnvironSettings):
     model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, hide_input_in_errors=True)
 
     app_env: Literal["development", "production"] = Field("development", description="production refuses placeholders")
-    host: str = Field("0.0.0.0", description="the address to listen on")  # noqa: S104 - a container's door
+    host: str = Field("::", description="the address to listen on; `::` is every one, of IPv4 too")
     port: int = Field(8000, ge=0, le=65535, description="the HTTP port")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lines below it are dropped")
     service_roles: Names = Field(
