@@ -26,8 +26,8 @@ def collisions(layout: Layout) -> Iterator[str]:
         if ids:
             more = f" and {len(ids) - MOST_SHOWN} more" if len(ids) > MOST_SHOWN else ""
             yield (
-                f"{len(ids)} {people} have an email address that an older one has, and are not found by it; "
-                f"give them another: {', '.join(ids[:MOST_SHOWN])}{more}"
+                f"{len(ids)} {people} have an email address that belongs to an older one; give them another: "
+                f"{', '.join(ids[:MOST_SHOWN])}{more}"
             )
 
 
