@@ -30,6 +30,25 @@ def passes_over(platforms: Platforms, operator: Operator) -> None:
     eventually(lambda: operator.metric("healthcare_operator_reconciles_total") > before, "another pass", 40)
 
 
+def test_an_autoscaler_of_the_users_own_is_not_fought(platforms: Platforms, operator: Operator) -> None:
+    """KEDA, say, or a HorizontalPodAutoscaler of theirs: it changes the number as often as it likes."""
+    platforms.apply(spec())
+    platforms.ready()
+    generation = platforms.there(*GATEWAY)["metadata"]["generation"]
+    platforms.apply(spec(autoscaling={"external": True}))
+    platforms.ready()
+    passes_over(platforms, operator)
+    found = platforms.there(*GATEWAY)
+    assert (found["spec"]["replicas"], found["metadata"]["generation"]) == (3, generation), "it did not change once"
+    for number in (1, 5, 2, 6, 4):
+        platforms.kubectl("scale", "/".join(GATEWAY), f"--replicas={number}")
+        passes_over(platforms, operator)
+        assert replicas(platforms) == number
+        assert platforms.condition("Drifted")["status"] == "False"
+    platforms.apply(spec())
+    eventually(lambda: replicas(platforms) == 3, "the number that the spec asks for", 30)
+
+
 def test_an_autoscaler_takes_over_the_pods_as_they_are_and_gives_them_back(
     platforms: Platforms, operator: Operator
 ) -> None:

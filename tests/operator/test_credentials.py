@@ -7,6 +7,7 @@ from typing import Any
 from healthcare_operator import secrets
 from healthcare_operator.api import Api
 from healthcare_operator.apply import Memory, carry_out
+from healthcare_operator.connection import Connection
 from healthcare_operator.helm import Charts
 from healthcare_operator.plan import Apply, Plan
 from healthcare_operator.platform import Manifest, Platform, Ref
@@ -14,7 +15,7 @@ from healthcare_operator.render import components
 from healthcare_operator.rotation import ANNOTATION, stamped
 from healthcare_operator.settings import Settings
 from healthcare_operator.spec import Spec
-from kubernetes.aio import client, config
+from kubernetes.aio import config
 
 from tests.cluster.controlplane import ControlPlane, eventually
 from tests.operator.platforms import BUILTIN, Platforms
@@ -56,7 +57,7 @@ def test_a_password_that_a_person_chose_cannot_be_guessed_from_it() -> None:
 async def test_a_secret_that_changed_since_it_was_looked_at_is_left(cluster: ControlPlane, namespace: str) -> None:
     await config.load_kube_config(str(cluster.kubeconfig))
     secret = secrets.manifests(Platform("care", namespace, "uid", 1, PLATFORM.spec), {})[0]
-    name, ref, memory, api = secret["metadata"]["name"], Ref.of(secret), Memory(), Api(client.ApiClient())
+    name, ref, memory, api = secret["metadata"]["name"], Ref.of(secret), Memory(), Api(Connection())
     try:
         made = await carry_out(api, Plan([Apply("credentials", secret, "create")]), memory)
         version = made.live[ref]["metadata"]["resourceVersion"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from healthcare_operator import conditions, crd, notices, reference
+from healthcare_operator import claims, conditions, crd, notices, reference
 from healthcare_operator.spec import Spec
 from hpctl.layout import ROOT
 
@@ -26,7 +26,7 @@ def test_what_is_committed_is_what_the_models_say() -> None:
 def test_every_condition_that_is_explained_exists() -> None:
     rows = re.findall(r"^\| (`\w+=.*?) \| `(\w+)` \|", reference.DOCUMENT.read_text(), re.MULTILINE)
     rows += re.findall(r"^\| (`KafkaReady`.*?) \| `(\w+)` \|", reference.DOCUMENT.read_text(), re.MULTILINE)
-    told = Path(conditions.__file__).read_text() + Path(notices.__file__).read_text()
+    told = "".join(Path(str(each.__file__)).read_text() for each in (conditions, notices, claims))
     assert len(rows) == 14
     for types, reason in rows:
         assert f'"{reason}"' in told, reason

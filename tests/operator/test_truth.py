@@ -260,7 +260,16 @@ def test_of_two_verdicts_on_a_prometheus_the_one_with_the_reason_is_told() -> No
 
 @pytest.mark.parametrize(
     ("smaller", "larger"),
-    [("8Gi", "10Gi"), ("1Ti", "1025Gi"), ("500m", "1"), ("1e3", "1001"), ("999M", "1Gi"), ("0", "1n"), ("1Gi", "2G")],
+    [
+        ("8Gi", "10Gi"),
+        ("1Ti", "1025Gi"),
+        ("500m", "1"),
+        ("1e3", "1001"),
+        ("999M", "1Gi"),
+        ("0", "1n"),
+        ("1Gi", "2G"),
+        ("1050M", "1Gi"),
+    ],
 )
 def test_quantities_are_compared_by_what_they_mean(smaller: str, larger: str) -> None:
     assert number(smaller) < number(larger)
