@@ -145,8 +145,14 @@ def a_day(cluster: ControlPlane, namespace: str, replicas: list[Operator]) -> No
 
 
 def _out_of_order(namespace: str) -> dict[str, object]:
-    """An admission webhook that nobody answers: the API server says 500 to whatever it should have judged."""
-    judged = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["services"]}
+    """An admission webhook that nobody answers: the API server says 500 to whatever it should have judged.
+
+    An object that is refused fails no pass, a status that cannot be written does.
+    """
+    judged = [
+        {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
+        for group, resource in (("", "services"), ("healthcareplatform.io", "healthcareplatforms/status"))
+    ]
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
@@ -155,7 +161,7 @@ def _out_of_order(namespace: str) -> dict[str, object]:
             {
                 "name": "nobody.example.com",
                 "clientConfig": {"url": "https://127.0.0.1:1/"},
-                "rules": [judged],
+                "rules": judged,
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
                 "sideEffects": "None",
                 "admissionReviewVersions": ["v1"],
