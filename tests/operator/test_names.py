@@ -89,7 +89,7 @@ def test_a_platform_of_the_longest_name_comes_up(platforms: Platforms, mode: str
     deployments = {name for kind, name in platforms.children("deployments", LONGEST)}
     assert {f"{LONGEST}-{service}" for service in SERVICES} <= deployments
     pods = platforms.cluster.list("pods", platforms.namespace)
-    told = {each["metadata"]["labels"]["app.kubernetes.io/component"] for each in pods}
+    told = {each["metadata"]["labels"].get("app.kubernetes.io/component") for each in pods}
     assert set(SERVICES) <= told
     if mode == "builtin":
         assert {"kafka", "postgres", "redis", "prometheus"} <= told

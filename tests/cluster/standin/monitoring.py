@@ -55,7 +55,8 @@ def _stateful_set(resource: Manifest, storage: Manifest) -> tuple[str, Manifest]
     name = resource["metadata"]["name"]
     labels = {"operator.prometheus.io/name": name, "prometheus": name}
     container = {"name": "prometheus", "image": "prometheus"}
-    pod = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    asked = resource["spec"].get("podMetadata", {}).get("labels", {})
+    pod = {"metadata": {"labels": asked | labels}, "spec": {"containers": [container]}}
     claim = {"metadata": {"name": f"prometheus-{name}-db"}, "spec": storage["spec"]}
     spec = {"serviceName": "prometheus-operated", "selector": {"matchLabels": labels}, "template": pod}
     spec |= {"volumeClaimTemplates": [claim]}
