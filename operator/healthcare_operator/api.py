@@ -79,7 +79,8 @@ class Api:
         ref = Ref.of(manifest)
         path = await self._path(ref) + subresource
         query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
-        media, expected = "application/apply-patch+yaml", frozenset() if force else CONFLICT
+        expected = ABSENT if subresource else frozenset() if force else CONFLICT  # a status may come after the end
+        media = "application/apply-patch+yaml"
         try:
             applied: Manifest = await self._connection.ask("PATCH", path, manifest, media, expected=expected, **query)
         except ApiError as error:

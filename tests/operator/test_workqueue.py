@@ -92,3 +92,43 @@ async def test_what_is_due_longest_has_its_turn_however_much_is_urgent() -> None
     queue.add(EDITED, -1.0)
     async with working(queue):
         await turned.wait()
+
+
+async def test_who_begins_to_work_begins_with_what_was_asked_for_last() -> None:
+    """While nobody leads wishes gather, and the newest of them is the one that somebody waits for."""
+    seen: list[Key] = []
+    enough = asyncio.Event()
+
+    async def work(key: Key) -> float:
+        seen.append(key)
+        if len(seen) == len(PLATFORMS):
+            enough.set()
+        return 60.0
+
+    queue = WorkQueue(work, 1)
+    for key in PLATFORMS:
+        queue.add(key)
+    queue.add(PLATFORMS[7])
+    assert queue.age == 0.0, "nobody is late who has nothing to do"
+    async with working(queue):
+        await enough.wait()
+    assert seen[:3] == [PLATFORMS[7], PLATFORMS[-1], PLATFORMS[-2]]
+
+
+async def test_what_was_being_worked_on_when_the_work_stopped_is_worked_on_again() -> None:
+    begun, again = asyncio.Event(), asyncio.Event()
+
+    async def work(_: Key) -> float:
+        if begun.is_set():
+            again.set()
+            return 60.0
+        begun.set()
+        await asyncio.Event().wait()
+        return 60.0
+
+    queue = WorkQueue(work, 1)
+    queue.add(EDITED)
+    async with working(queue):
+        await begun.wait()
+    async with working(queue):
+        await again.wait()
