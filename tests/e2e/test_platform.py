@@ -127,3 +127,27 @@ def test_the_services_documents_are_shown_without_a_token(stack) -> None:
         assert document.json()["openapi"].startswith("3.")
     assert httpx.get(f"{stack.gateway}/api/patients/actuator/health").status_code in {401, 404}
     assert httpx.get(f"{stack.gateway}/nowhere").status_code == 404
+
+
+@pytest.mark.contract("Z05", "D08", "D24", "W01")
+def test_the_gateway_passes_filters_and_conditions_on_as_they_are(client) -> None:
+    person = a_patient() | {"phone": f"+1 555 {uuid.uuid4().int % 10**12}"}
+    made = client.post("/api/patients", json=person).json()
+    day = {"startTime": "2026-07-01T09:00:00", "endTime": "2026-07-01T09:30:00"}
+    visit = client.post("/api/appointments", json=day | {"patientId": made["id"]}).json()
+    for query in (f"email={person['email'].upper()}", f"phone={person['phone'].replace('+', '%2B')}"):
+        found = client.get(f"/api/patients?{query}&dateOfBirth={person['dateOfBirth']}").json()["content"]
+        assert [each["id"] for each in found] == [made["id"]], query
+    query = f"patientId={made['id']}&status=SCHEDULED&status=CONFIRMED&overlaps=2026-07-01T09:29:00/2026-07-02"
+    assert [each["id"] for each in client.get(f"/api/appointments?{query}").json()["content"]] == [visit["id"]]
+    assert client.get(f"/api/appointments?patientId={uuid.uuid4()}").json()["totalElements"] == 0
+    unknown = client.get(f"/api/appointments?patient_id={made['id']}")
+    assert unknown.status_code == 400
+    assert "patientId" in unknown.json()["detail"]
+    assert unknown.headers["Link"] == '</api-docs/problems/validation>; rel="help"'
+    lines = [("If-None-Match", '"99"'), ("If-None-Match", '"1"')]
+    assert client.get(f"/api/patients/{made['id']}", headers=lines).status_code == 304
+    assert client.put(f"/api/patients/{made['id']}", json=person, headers=lines).status_code == 412
+    assert client.delete(f"/api/appointments/{visit['id']}", headers=lines).status_code == 412
+    kept = [("If-Match", '"99"'), ("If-Match", '"1"')]
+    assert client.delete(f"/api/appointments/{visit['id']}", headers=kept).status_code == 204

@@ -121,7 +121,7 @@ async def one_appointment(reads: Reader, cache: Cache, id: UUID) -> tuple[str, b
     async def fill() -> bytes | None:
         row = await reads.fetch_one(_BY_ID, id=id)
         # The tag stands before the JSON, so that it needs no parsing.
-        return None if row is None else b"%b\n%b" % (entity_tag(row).encode(), appointment_json(row))
+        return None if row is None else b"%b\n%b" % (_tag(row).encode(), appointment_json(row))
 
     # Under the generation, because a patient's new name changes many appointments at once.
     entry = await cache.get_or_fill_list(CACHE, "{id}", f"tagged:{id}", fill)
@@ -136,10 +136,10 @@ async def fresh_appointment(reads: Reader, id: UUID) -> tuple[str, bytes]:
     row = await reads.fetch_one(_BY_ID, id=id)
     if row is None:
         raise NotFound("appointment")
-    return entity_tag(row), appointment_json(row)
+    return _tag(row), appointment_json(row)
 
 
-def entity_tag(row: Any) -> str:
+def _tag(row: Any) -> str:
     """The version, and behind a dot that of the patient if it has changed since: what is shown decides (ADR 10)."""
     version, shown = row["version"], row["shown_version"]
     return f"{version}" if shown == row["patient_version"] else f"{version}.{shown}"

@@ -18,7 +18,7 @@ from chassis.transaction import Transaction
 from healthcare_contracts import topics
 
 from appointment_service.models import LONGEST, Status, appointment, cached_patient
-from appointment_service.queries import CACHE, entity_tag
+from appointment_service.queries import CACHE
 from appointment_service.schemas import AppointmentCreate, AppointmentUpdate, appointment_event
 
 log = logs.logger(__name__)
@@ -163,7 +163,7 @@ async def _locked(tx: Transaction, id: UUID, conditions: Conditions) -> Any:
     row = await tx.fetch_one(_LOCK, id=id)
     if row is None:
         raise NotFound("appointment")
-    conditions.check(entity_tag(row))
+    conditions.check(row["version"])
     return row
 
 

@@ -1,7 +1,7 @@
 """Conditional requests (RFC 9110, section 13): the ETag of a resource is its version.
 
 A tag may say more behind a dot, where an answer shows what the version does not count: `"3.7"` is version 3 all the
-same for If-Match, and another answer than `"3"` for If-None-Match.
+same before a write, and another answer than `"3"` for If-None-Match of a read (ADR 10).
 """
 
 import re
@@ -34,17 +34,18 @@ class Conditions:
         self._match = None if match is None else _Tags(match)
         self._none_match = None if none_match is None else _Tags(none_match)
 
-    def check(self, tag: int | str) -> None:
-        """Before a write on what has this tag.
+    def check(self, version: int) -> None:
+        """Before a write on this version.
 
         Raises:
-            PreconditionFailed: If-Match names other versions, or If-None-Match names what is there.
+            PreconditionFailed: If-Match names other versions, or If-None-Match names this one.
             Invalid: one of them is no list of entity tags; a write whose condition is not understood is not made.
         """
         for name, tags in (("If-Match", self._match), ("If-None-Match", self._none_match)):
             if tags is not None and not tags.sound:
                 raise Invalid([FieldError(name, "has to be a list of entity tags")])
-        if self.spared(tag):
+        self._check_match(str(version))
+        if self._none_match is not None and self._none_match.version(str(version), weak=True):
             raise PreconditionFailed("If-None-Match names the current version")
 
     def spared(self, tag: int | str) -> bool:
@@ -53,9 +54,12 @@ class Conditions:
         Raises:
             PreconditionFailed: If-Match names other versions.
         """
-        if self._match is not None and not self._match.version(str(tag).partition(".")[0]):
-            raise PreconditionFailed
+        self._check_match(str(tag).partition(".")[0])
         return self._none_match is not None and self._none_match.answer(str(tag))
+
+    def _check_match(self, version: str) -> None:
+        if self._match is not None and not self._match.version(version, weak=False):
+            raise PreconditionFailed
 
 
 class _Tags:
@@ -67,12 +71,12 @@ class _Tags:
         self.sound = self._any or found is not None
         self._tags = found or ()
 
-    def version(self, version: str) -> bool:
-        """Whether a strong tag names it (section 13.1.1)."""
-        return self._any or version in {tag.partition(".")[0] for tag, weak in self._tags if not weak}
+    def version(self, version: str, *, weak: bool) -> bool:
+        """Whether a tag names it; weak ones do in If-None-Match alone (sections 13.1.1 and 13.1.2)."""
+        return self._any or version in {tag.partition(".")[0] for tag, is_weak in self._tags if weak or not is_weak}
 
     def answer(self, tag: str) -> bool:
-        """Whether a tag, strong or weak, is this one (section 13.1.2)."""
+        """Whether a tag, strong or weak, is this one."""
         return self._any or tag in {each for each, _ in self._tags}
 
 
