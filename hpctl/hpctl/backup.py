@@ -16,14 +16,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from hpctl import state
 from hpctl.embedded.postgres import SUPERUSER, Postgres
 from hpctl.embedded.process import ServerError
-from hpctl.environment import environment
-from hpctl.layout import SERVICES, Failure, Layout, Service, service_named
+from hpctl.environment import embedded_kafka, environment
+from hpctl.layout import SERVICES, Failure, Layout, Service, UsageError, service_named
 
 MANIFEST = "manifest.json"
+
+
+class Versioned(NamedTuple):
+    """Rows whose versions clients and events know: how to ask for the highest, and the module that lets them leap."""
+
+    highest: str
+    leap: str
+
+
+VERSIONED = {
+    "patient-service": Versioned("SELECT coalesce(max(version), 0) FROM patient", "republish"),
+    "appointment-service": Versioned("SELECT coalesce(max(version), 0) FROM appointment", "renumber"),
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +91,7 @@ def restore(layout: Layout, directory: Path, names: Sequence[str] = ()) -> list[
         if missing := chosen - {each.service for each in archives}:
             raise Failure(f"{directory} holds no archive of {', '.join(sorted(missing))}")
         archives = [each for each in archives if each.service in chosen]
-    with _server(layout) as postgres:
+    with _server(layout) as postgres, _kafka(layout):
         for archive in archives:
             _put_back(layout, postgres, service_named(archive.service), directory / archive.file)
     return archives
@@ -98,11 +112,11 @@ def verified(directory: Path) -> list[Archive]:
 
 
 def _chosen(names: Sequence[str]) -> list[Service]:
-    chosen = [service_named(name) for name in names] or [each for each in SERVICES if each.database_port]
-    for service in chosen:
-        if not service.database_port:
-            raise Failure(f"{service.name} has no database")
-    return chosen
+    stored = {service.name: service for service in SERVICES if service.database_port}
+    for name in names:
+        if name not in stored:
+            raise UsageError(f"{name!r} has no database to back up; {', '.join(stored)} have one")
+    return [stored[name] for name in names] or list(stored.values())
 
 
 @contextlib.contextmanager
@@ -135,20 +149,42 @@ def _put_back(layout: Layout, postgres: Postgres, service: Service, file: Path) 
     postgres.execute(f'DROP DATABASE IF EXISTS "{beside}" WITH (FORCE);\nCREATE DATABASE "{beside}" OWNER "{name}"')
     _run(postgres, "pg_restore", "--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges",
          "--no-comments", f"--role={name}", f"--dbname={beside}", str(file))  # fmt: skip
-    if service.name == "patient-service":
-        _republish(layout, service, beside)
+    if service.name in VERSIONED:
+        _leap(layout, service, beside, _highest(postgres, service))
     postgres.execute(
         f'DROP DATABASE "{name}" WITH (FORCE);\nALTER DATABASE "{beside}" RENAME TO "{name}";\n'
         f'REVOKE CONNECT ON DATABASE "{name}" FROM PUBLIC'
     )
 
 
-def _republish(layout: Layout, service: Service, database: str) -> None:
-    """Kafka may hold newer events of a patient than the backup: the service goes ahead of them."""
+@contextlib.contextmanager
+def _kafka(layout: Layout) -> Iterator[None]:
+    """The stack's Kafka while its topics are read, where it has data; a restore goes on without it."""
+    kafka = embedded_kafka(layout)
+    try:
+        if kafka.data.exists():
+            kafka.start()
+        yield
+    except ServerError as error:
+        raise Failure(str(error)) from error
+    finally:
+        kafka.stop()
+
+
+def _highest(postgres: Postgres, service: Service) -> int:
+    """The highest version in the database that is replaced; 0 where it cannot be read any more."""
+    try:
+        return int(postgres.execute(VERSIONED[service.name].highest, service.database))
+    except ServerError:
+        return 0
+
+
+def _leap(layout: Layout, service: Service, database: str, highest: int) -> None:
+    """Clients and Kafka may know newer versions than the backup holds: the service goes beyond them."""
     environ = environment(layout, service)
     url = f"{environ['DATABASE_URL'].rpartition('/')[0]}/{database}"
     done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", f"{service.package}.republish"],
+        [sys.executable, "-m", f"{service.package}.{VERSIONED[service.name].leap}", "--above", str(highest)],
         env=environ | {"DATABASE_URL": url},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -156,7 +192,8 @@ def _republish(layout: Layout, service: Service, database: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise Failure(f"the restored patients could not be told anew: {done.stderr.strip()}")
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise Failure(f"{service.name}'s versions could not leap: {last}")
 
 
 def _run(postgres: Postgres, program: str, *words: str) -> None:

@@ -89,6 +89,8 @@ def _disk(layout: Layout) -> Finding:
     directory = next(each for each in (layout.directory, *layout.directory.parents) if each.exists())
     if not os.access(directory, os.W_OK) or not directory.is_dir():
         return Finding(False, f"{directory} cannot be written to; a stack keeps its data in {layout.directory}")
+    if full := state.full_disk(layout):
+        return Finding(False, full)
     free = shutil.disk_usage(directory).free / _GIBIBYTE
     return Finding(free >= _DISK_GIBIBYTES, f"{free:.1f} GiB of disk are free; {_DISK_GIBIBYTES} are needed")
 

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,8 @@ import typer
 
 from hpctl import logs as log_files
 from hpctl import stack, state
-from hpctl.layout import Failure, Layout, UsageError
+from hpctl.layout import SERVICES, Failure, Layout, UsageError
+from hpctl.log_lines import wanted
 from hpctl.report import DEMO_EMAIL, DEMO_PASSWORD, console, errors, rows, show_addresses, show_progress, show_status
 
 EVERYTHING = 1_000_000
@@ -20,18 +22,42 @@ EVERYTHING = 1_000_000
 app = typer.Typer(
     help="The healthcare platform on this machine.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 dead_letters = typer.Typer(help="Messages that a consumer could not handle.", no_args_is_help=True)
 projections = typer.Typer(help="Read models.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dlq")
 app.add_typer(projections, name="projection")
 
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Topic = Annotated[str, typer.Argument(help="a dead-letter topic, as `hpctl dlq list` prints it")]
-Services = Annotated[list[str] | None, typer.Option("--service", help="only this service; may be given again")]
+STORED = [service.name for service in SERVICES if service.database_port]
+Services = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--service",
+        help=f"only this service, of {', '.join(STORED)}; may be given again",
+        autocompletion=lambda: STORED,
+    ),
+]
 Count = Annotated[int, typer.Option(min=1, help="how many, the oldest first")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"hpctl {metadata.version('hpctl')}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The healthcare platform on this machine."""
 
 
 @app.command()
@@ -67,19 +93,25 @@ def reset(yes: Yes = False) -> None:
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def status(as_json: Json = False) -> None:
     """Say what runs; exit code 1 when something that should run does not."""
     layout = Layout.from_environ()
-    found = state.running(layout)
+    found, others, full = state.running(layout), state.offsets(except_for=layout.offset), state.full_disk(layout)
     listed = rows(layout, found) if found else []
-    well = found is not None and found.ready and all(row.health == "UP" for row in listed)
+    well = found is not None and found.ready and not full and all(row.health == "UP" for row in listed)
     if as_json:
         body = {"offset": layout.offset, "running": found is not None, "ready": well, "gateway": layout.gateway}
-        print(json.dumps(body | {"processes": [asdict(row) for row in listed]}, indent=2))  # noqa: T201
-    elif found is None:
+        more = {"diskFull": bool(full), "otherOffsets": others, "processes": [asdict(row) for row in listed]}
+        _print_json(body | more)
+        raise typer.Exit(0 if well else 1)
+    if found is None:
         console.print("not running; `hpctl up` starts it")
     else:
         show_status(layout, listed)
+    if full:
+        console.print(full, style="red", markup=False)
+    for offset in others:
+        console.print(f"another stack runs: PORT_OFFSET={offset} hpctl status")
     raise typer.Exit(0 if well else 1)
 
 
@@ -88,9 +120,13 @@ def logs(
     service: Annotated[str | None, typer.Argument(help="one process; all of them when left out")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="how many of the last lines")] = 50,
+    level: Annotated[str | None, typer.Option(help="at least this one: debug, info, warning, error")] = None,
+    since: Annotated[str | None, typer.Option(help="90s, 10m, 2h, 1d ago, or a date and time")] = None,
+    request_id: Annotated[str | None, typer.Option(help="lines of one request, over all services")] = None,
 ) -> None:
-    """Print what the processes wrote."""
-    log_files.show(Layout.from_environ(), service, lines, follow=follow)
+    """Print what the processes wrote: readable on a terminal, as JSON lines otherwise."""
+    chosen = wanted(level, since, request_id, readable=sys.stdout.isatty())
+    log_files.show(Layout.from_environ(), service, lines, chosen, follow=follow)
 
 
 @app.command()
@@ -102,10 +138,14 @@ def demo() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(as_json: Json = False) -> None:
     """Check what the platform needs of this machine; exit code 1 when something is missing."""
     from hpctl.checkup import examine
 
+    if as_json:
+        found = list(examine(Layout.from_environ()))
+        _print_json([asdict(finding) for finding in found])
+        raise typer.Exit(0 if all(finding.well for finding in found) else 1)
     well = True
     for finding in examine(Layout.from_environ()):
         well = well and finding.well
@@ -114,11 +154,14 @@ def doctor() -> None:
 
 
 @app.command()
-def routes() -> None:
+def routes(as_json: Json = False) -> None:
     """Print the gateway's routes."""
-    from hpctl.routing import show_routes
+    from hpctl.routing import described, show_routes
 
-    show_routes()
+    if as_json:
+        _print_json(described())
+    else:
+        show_routes()
 
 
 @app.command()
@@ -136,11 +179,16 @@ def token(
 def backup(
     directory: Annotated[Path | None, typer.Argument(help="a new directory; one named by the time otherwise")] = None,
     service: Services = None,
+    as_json: Json = False,
 ) -> None:
     """Dump the services' databases; the stack may run. The files hold personal data."""
-    from hpctl.backup import back_up
+    from hpctl.backup import back_up, verified
 
-    print(back_up(Layout.from_environ(), directory, service or ()))  # noqa: T201
+    made = back_up(Layout.from_environ(), directory, service or ())
+    if as_json:
+        _print_json({"directory": str(made), "archives": [asdict(archive) for archive in verified(made)]})
+    else:
+        print(made)  # noqa: T201
 
 
 @app.command()
@@ -155,11 +203,15 @@ def restore(
 
 
 @dead_letters.command("list")
-def dlq_list() -> None:
+def dlq_list(as_json: Json = False) -> None:
     """Count the dead letters of each topic and group."""
     from hpctl import dlq
 
-    asyncio.run(dlq.show_counts(Layout.from_environ()))
+    counts = asyncio.run(dlq.counts(Layout.from_environ()))
+    if as_json:
+        _print_json(counts)
+    else:
+        dlq.show_counts(counts)
 
 
 @dead_letters.command("show")
@@ -199,6 +251,10 @@ def projection_rebuild() -> None:
     asyncio.run(rebuild(Layout.from_environ()))
 
 
+def _print_json(content: object) -> None:
+    print(json.dumps(content, indent=2))  # noqa: T201
+
+
 def _ask(question: str, yes: bool) -> None:
     """Somebody at a terminal has to agree; a script has been told what it does. Raises Failure."""
     if not yes and sys.stdin.isatty() and not typer.confirm(question):
@@ -207,6 +263,7 @@ def _ask(question: str, yes: bool) -> None:
 
 def main() -> int:
     """Run one command; bad use is one sentence and exit code 2, what did not work is one sentence and exit code 1."""
+    os.umask(0o077)  # databases, logs and backups hold personal data: they are their owner's only
     try:
         return int(app(standalone_mode=False) or 0)
     except UsageError as error:

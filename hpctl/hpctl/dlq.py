@@ -63,12 +63,17 @@ async def _desk(layout: Layout) -> AsyncIterator[Desk]:
         raise silent(layout, error) from error
 
 
-async def show_counts(layout: Layout) -> None:
-    """Print how many messages of each topic each group has put aside."""
-    table = Table("dead-letter topic", "messages", "topic", "group", box=None, header_style="dim", pad_edge=False)
+async def counts(layout: Layout) -> list[dict[str, Any]]:
+    """How many messages of each topic each group has put aside: `[{topic,source,group,count}]`, by topic."""
     async with _desk(layout) as desk:
-        for each in sorted(await desk.counts(), key=lambda each: str(each["topic"])):
-            table.add_row(each["topic"], str(each["count"]), each["source"], each["group"])
+        return sorted(await desk.counts(), key=lambda each: str(each["topic"]))
+
+
+def show_counts(found: list[dict[str, Any]]) -> None:
+    """Print them as a table."""
+    table = Table("dead-letter topic", "messages", "topic", "group", box=None, header_style="dim", pad_edge=False)
+    for each in found:
+        table.add_row(each["topic"], str(each["count"]), each["source"], each["group"])
     if table.row_count:
         show_table(table)
     else:

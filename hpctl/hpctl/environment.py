@@ -1,8 +1,9 @@
-"""What each service of the embedded stack finds in its environment."""
+"""What each service of the embedded stack finds in its environment, and the broker that they share."""
 
 import re
 
 from hpctl import state
+from hpctl.embedded.kafka import Kafka
 from hpctl.layout import SERVICES, Layout, Service
 
 # The stack decides these itself; what a shell carries for another database or broker must not leak in.
@@ -29,7 +30,17 @@ def environment(layout: Layout, service: Service) -> dict[str, str]:
         # The gateway's forwarded headers are believed, so that links lead back through it; it believes nobody's.
         **({} if service.name == "api-gateway" else {"TRUSTED_PROXIES": "127.0.0.1/32"}),
         "HOST": "127.0.0.1",
+        "DISK_SPACE_PATH": str(layout.directory),
     }
+
+
+def embedded_kafka(layout: Layout) -> Kafka:
+    """The stack's broker, not started."""
+    ports = {
+        "external_port": layout.port("KAFKA_EXTERNAL_PORT"),
+        "controller_port": layout.port("KAFKA_CONTROLLER_PORT"),
+    }
+    return Kafka(layout.directory / "kafka", layout.port("KAFKA_PORT"), **ports)
 
 
 def _ports(layout: Layout) -> dict[str, str]:

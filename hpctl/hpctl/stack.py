@@ -27,6 +27,7 @@ _STOP_SECONDS = 45.0
 def one_at_a_time(layout: Layout) -> Iterator[None]:
     """Held by an `up`: a second one waits, and finds what the first one started."""
     layout.directory.mkdir(parents=True, exist_ok=True)
+    layout.directory.chmod(0o700)  # also where an earlier release made it
     with (layout.directory / "up.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

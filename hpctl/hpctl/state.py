@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import Any
 
 import psutil
 
-from hpctl.layout import Layout
+from hpctl.layout import ROOT, Layout
+
+FULL_BYTES = 10 * 2**20
+"""Below it the services report `diskSpace` as DOWN, too."""
 
 
 @dataclass
@@ -67,6 +71,22 @@ def running(layout: Layout) -> State | None:
     """The state of a stack whose supervisor lives."""
     state = read(layout)
     return state if state is not None and state.supervisor.find() is not None else None
+
+
+def offsets(except_for: int) -> list[int]:
+    """The offsets of the other stacks of this checkout that run."""
+    folders = (ROOT / ".run").glob("*/state.json")
+    found = sorted(int(file.parent.name) for file in folders if file.parent.name.isdecimal())
+    return [offset for offset in found if offset != except_for and running(Layout(offset)) is not None]
+
+
+def full_disk(layout: Layout) -> str:
+    """One sentence where the stack's disk has no room left; empty otherwise."""
+    place = next(each for each in (layout.directory, *layout.directory.parents) if each.exists())
+    free = shutil.disk_usage(place).free
+    if free >= FULL_BYTES:
+        return ""
+    return f"the disk of {place} is full ({free // 2**20} MiB left): free some space, and everything goes on by itself"
 
 
 def clear_leftovers(layout: Layout) -> int:

@@ -5,16 +5,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from hpctl import state
 from hpctl.children import CAN_FORK, Module, finish
-from hpctl.embedded.kafka import Kafka
 from hpctl.embedded.postgres import Postgres
 from hpctl.embedded.process import Server, ServerError
 from hpctl.embedded.valkey import Valkey
-from hpctl.environment import environment
+from hpctl.environment import embedded_kafka, environment
 from hpctl.layout import SERVICES, Failure, Layout, Service
 from hpctl.probe import settled
 from hpctl.progress import Progress
@@ -35,17 +36,14 @@ class Supervisor:
         base = layout.directory
         self.postgres = Postgres(base / "postgres", layout.port("PATIENT_DB_PORT"))
         self.valkey = Valkey(base / "valkey", layout.port("REDIS_PORT"), password=state.password(layout, "valkey"))
-        self.kafka = Kafka(
-            base / "kafka",
-            layout.port("KAFKA_PORT"),
-            external_port=layout.port("KAFKA_EXTERNAL_PORT"),
-            controller_port=layout.port("KAFKA_CONTROLLER_PORT"),
-        )
+        self.kafka = embedded_kafka(layout)
         self.servers: tuple[Server, ...] = (self.postgres, self.valkey, self.kafka)
         for server in self.servers:
             server.log = layout.logs / f"{server.name}.log"
         self.watched: list[Watched] = []
+        self._dismissals: list[Module] = []
         self.state = state.State(state.Process.of("supervisor", os.getpid()))
+        self._written = True
 
     def start(self) -> None:
         """Bring everything up in order; Failure or ServerError says what did not come."""
@@ -79,8 +77,8 @@ class Supervisor:
             while not stopped(self._pause()):
                 now = time.monotonic()
                 changes = [watched.tend(now) for watched in self.watched]
-                if any(changes):
-                    self._write()
+                if any(changes) or not self._written:
+                    self._note()
 
     def stop(self) -> None:
         """End the services, then the servers; whoever does not end in time is killed."""
@@ -111,7 +109,7 @@ class Supervisor:
         self._doors().launch()
         for service, module in services.items():
             module.launch()
-            self._watch(module, self._pulse(service))
+            self._watch(module, self._pulse(service), partial(self._dismiss, service) if service.group else None)
         deadline = time.monotonic() + _STEP_SECONDS
         for service, module in services.items():
             while not settled(self.layout.port(service.port)):
@@ -134,9 +132,26 @@ class Supervisor:
         watches = self.layout.hung_seconds and not self.layout.environ.get("DEBUG_PORT")
         return Pulse(self.layout.port(service.port), self.layout.hung_seconds) if watches else None
 
-    def _watch(self, child: Child, pulse: Pulse | None = None) -> None:
-        self.watched.append(Watched(child, pulse))
+    def _dismiss(self, service: Service) -> None:
+        """The dead member leaves its consumer group; nobody waits for that."""
+        self._dismissals = [module for module in self._dismissals if module.running]  # which reaps the others
+        environ = environment(self.layout, service)
+        module = Module("groups", "hpctl.groups", environ, self._log("groups"), [str(service.group)])
+        with suppress(OSError):  # a full disk: the group waits for the end of the session
+            module.launch()
+            self._dismissals.append(module)
+
+    def _watch(self, child: Child, pulse: Pulse | None = None, on_end: Callable[[], None] | None = None) -> None:
+        self.watched.append(Watched(child, pulse, on_end))
         self._write()
+
+    def _note(self) -> None:
+        """A full disk ends nothing: the state is written again until there is room."""
+        try:
+            self._write()
+            self._written = True
+        except OSError:
+            self._written = False
 
     def _write(self) -> None:
         self.state.processes = [

@@ -1,7 +1,7 @@
 """A child that is started again when it ends or hangs, later and later while it keeps ending."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +9,7 @@ from typing import Protocol
 from hpctl.embedded.process import ServerError
 from hpctl.pulse import Pulse
 
-_FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.2, 3.0
 _STEADY_SECONDS = 20.0
 _STOP_SECONDS = 10.0
 
@@ -44,14 +44,16 @@ class Child(Protocol):
 
 
 class Watched:
-    """One child under supervision. Delays double from 0.2 s to 10 s, and start over once it ran for 20 s.
+    """One child under supervision. Delays double from 0.2 s to 3 s, and start over once it ran for 20 s.
 
-    With a pulse it is also killed, and so started again, when it runs and no longer answers.
+    With a pulse it is also killed, and so started again, when it runs and no longer answers. `on_end` is called each
+    time that it has ended.
     """
 
-    def __init__(self, child: Child, pulse: Pulse | None = None) -> None:
+    def __init__(self, child: Child, pulse: Pulse | None = None, on_end: Callable[[], None] | None = None) -> None:
         self.child = child
         self._pulse = pulse
+        self._on_end = on_end
         self.restarts = 0
         self._failures = 0
         self._started = time.monotonic()
@@ -66,12 +68,15 @@ class Watched:
         self._failures = 0 if now - self._started > _STEADY_SECONDS else self._failures
         self._due = now + min(_FIRST_DELAY * 2**self._failures, _LONGEST_DELAY)
         self._failures += 1
+        if self._on_end:
+            self._on_end()
         return True
 
     def _hangs(self, now: float) -> bool:
         if self._pulse is None or not self._pulse.lost(now):
             return False
-        print(f"{self.child.name} runs but does not answer: it is killed", flush=True)  # noqa: T201 - into the log
+        with suppress(OSError):  # a full disk: the log misses a line
+            print(f"{self.child.name} runs but does not answer: it is killed", flush=True)  # noqa: T201 - into the log
         self.child.kill()
         return True
 

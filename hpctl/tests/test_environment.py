@@ -2,11 +2,11 @@
 
 import pytest
 from hpctl.environment import environment
-from hpctl.layout import PORTS, SERVICES, Layout, service_named
+from hpctl.layout import PORTS, PORTS_AT_AN_OFFSET, SERVICES, STEP, Layout, service_named
 
 from hpctl import layout as layouts
 from tests.compose.platform import DEFAULTS
-from tests.ports import CLAIM_PORT, OFFSETS, STEP
+from tests.ports import BESIDE, CLAIM_PORT, OFFSETS
 
 
 @pytest.fixture(autouse=True)
@@ -19,13 +19,15 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.mark.parametrize("variable", PORTS)
 def test_every_port_has_a_variable_and_moves_with_the_offset(variable):
     assert Layout(0, {variable: "12345"}).port(variable) == 12345
-    assert Layout(1000, {variable: "12345"}).port(variable) == 13345
-    assert Layout(1000, {}).port(variable) == PORTS[variable] + 1000
+    assert Layout(1100, {variable: "12345"}).port(variable) == 13445
+    assert Layout(1100, {}).port(variable) == PORTS_AT_AN_OFFSET[variable] + 1100
 
 
-def test_stacks_at_the_offsets_of_tests_share_no_port():
-    ports = sorted({*DEFAULTS.values(), CLAIM_PORT})
-    assert len({port % STEP for port in ports}) == len(ports)
+def test_stacks_at_the_offsets_of_tests_share_no_port_with_one_another_or_with_compose():
+    embedded = {port % STEP for port in (*PORTS_AT_AN_OFFSET.values(), CLAIM_PORT)}
+    compose = {(port + BESIDE) % STEP for port in (*DEFAULTS.values(), CLAIM_PORT)}
+    assert len(embedded) == len(PORTS_AT_AN_OFFSET) + 1
+    assert embedded & compose == set()
     assert OFFSETS.step == STEP
 
 

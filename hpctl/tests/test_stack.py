@@ -1,11 +1,13 @@
 """A stack from `up` to `reset`: what it serves, and what it survives."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 import asyncpg
@@ -50,7 +52,10 @@ def test_the_documented_ports_are_the_defaults(running):
         "ANALYTICS_DB_PORT": 5006,
     }
     assert {name: Layout(0, {}).port(name) for name in expected} == expected
-    assert {name: running.layout.port(name) - running.offset for name in expected} == expected
+    http = {service.port for service in SERVICES}
+    assert {name: running.layout.port(name) - running.offset for name in http} == {
+        name: expected[name] for name in http
+    }
 
 
 @pytest.mark.contract("A08")
@@ -114,7 +119,9 @@ def test_status_is_readable_by_programs(running):
     assert done.returncode == 0
     body = json.loads(done.stdout)
     listed = body.pop("processes")
-    assert body == {"offset": running.offset, "running": True, "ready": True, "gateway": running.layout.gateway}
+    assert isinstance(body.pop("otherOffsets"), list)
+    expected = {"offset": running.offset, "running": True, "ready": True, "gateway": running.layout.gateway}
+    assert body == expected | {"diskFull": False}
     servers = {"postgres", "valkey", "kafka", "database-doors"}
     assert sorted(each["name"] for each in listed) == sorted({service.name for service in SERVICES} | servers)
     for each in listed:
@@ -132,8 +139,29 @@ def test_logs_are_printed_for_one_process_or_all(running):
     assert 1 <= len(one.splitlines()) <= 3
 
 
-def test_passwords_are_readable_by_their_owner_only(running):
-    assert (running.layout.directory / "secrets.json").stat().st_mode & 0o777 == 0o600
+def test_logs_are_narrowed_to_a_request_a_level_and_a_time(running):
+    request = "narrowed-to-this-request"
+    url = f"{running.layout.gateway}/api/patients"
+    with contextlib.suppress(urllib.error.HTTPError):
+        urllib.request.urlopen(urllib.request.Request(url, headers={"X-Request-ID": request}), timeout=10)
+    narrowed = running.eventually(lambda: running.hpctl("logs", "--request-id", request).stdout)
+    lines = [json.loads(line) for line in narrowed.splitlines() if not line.startswith("== ")]
+    assert {line["requestId"] for line in lines} == {request}
+    assert running.hpctl("logs", "--request-id", request, "--since", "2999-01-01").stdout == ""
+    assert running.hpctl("logs", "--request-id", request, "--level", "critical").stdout == ""
+    assert running.hpctl("logs", "--since", "yesterday").returncode == 2
+
+
+def test_everything_is_readable_by_its_owner_only(running):
+    """Databases, Kafka's log and logs hold people's names."""
+    everything = [running.layout.directory, *running.layout.directory.rglob("*")]
+    assert [path for path in everything if path.exists() and path.stat().st_mode & 0o077] == []
+
+
+def test_status_names_the_stacks_at_other_offsets(running):
+    other = running.beside()
+    assert f"another stack runs: PORT_OFFSET={running.offset} hpctl status" in other.hpctl("status").stdout
+    assert running.offset in json.loads(other.hpctl("status", "--json").stdout)["otherOffsets"]
 
 
 @pytest.mark.parametrize("name", ["patient-service", "kafka", "postgres", "valkey", "database-doors"])

@@ -9,7 +9,7 @@ from tests.compose.platform import Compose
 from tests.engine.daemon import Engine, engine
 from tests.engine.images import build
 from tests.engine.standins import UNPROVEN, build_standins
-from tests.ports import free_offset
+from tests.ports import free_compose_offset
 
 MEASURED = pytest.StashKey[dict[str, str]]()
 
@@ -51,6 +51,6 @@ def docker(measured: dict[str, str]) -> Iterator[Engine]:
 @pytest.fixture
 def compose(docker: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     """The project with ports that are free here; whatever it started is gone afterwards."""
-    project = Compose(docker, free_offset(), tmp_path_factory.mktemp("compose"))
+    project = Compose(docker, free_compose_offset(), tmp_path_factory.mktemp("compose"))
     yield project
     project.run("--profile", "*", "down", "-v", "--timeout", "5", check=False)

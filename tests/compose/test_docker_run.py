@@ -14,7 +14,7 @@ from hpctl.walkthrough import walk
 
 from tests.engine.daemon import Engine
 from tests.engine.needs import CLIENT
-from tests.ports import free_offset
+from tests.ports import free_compose_offset
 
 PAGE = (ROOT / "docs" / "docker.md").read_text()
 BY_HAND = PAGE.partition("## By hand")[2].partition("\n## ")[0]
@@ -29,7 +29,7 @@ def commands() -> list[str]:
 @pytest.fixture
 def by_hand(docker: Engine, tmp_path: Path) -> Iterator[int]:
     """Everything on the page, started in its order; the offset that was added to the ports."""
-    offset = free_offset()
+    offset = free_compose_offset()
     shutil.copytree(ROOT / "monitoring", tmp_path / "monitoring")
     for command in commands():
         moved = re.sub(r"-p (\d+):", lambda match: f"-p 127.0.0.1:{int(match[1]) + offset}:", command)

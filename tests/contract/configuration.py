@@ -33,7 +33,7 @@ COMMAND_LINE = """
 | `HPCTL_START` | `spawn` starts services as on macOS: each for itself, instead of forked from one warm process | |
 | `PG_BINDIR` | where PostgreSQL's programs are, instead of those from PyPI | |
 | `XDG_CACHE_HOME` | what is fetched once is kept below it, in `healthcare-platform` | `~/.cache` |
-| `PORT_OFFSET` | added to every port, so that two stacks can stand side by side | 0 |
+| `PORT_OFFSET` | a multiple of 100 up to 20000: stacks at different offsets share no port; `hpctl up` prints them | 0 |
 """
 ALIASES = """
 ## Names from the Spring world

@@ -82,14 +82,15 @@ class Kafka(Server):
             making = self.directory / "data.making"
             shutil.rmtree(making, ignore_errors=True)
             shutil.copytree(self._formatted_storage(), making)
+            for path in (making, *making.rglob("*")):  # the template's modes let others read
+                path.chmod(0o700 if path.is_dir() else 0o600)
             making.rename(self.data)
 
     def command(self) -> list[str]:
         """`kafka.Kafka` with a small heap."""
-        options = [f"-Xms64m -Xmx{self.heap_megabytes}m -XX:+UseSerialGC -XX:TieredStopAtLevel=1", *self._archive()]
-        options.append("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dorg.slf4j.simpleLogger.showDateTime=true")
-        words = [word for option in options for word in option.split(" ")]
-        return dying_with_parent(_java(*words, "kafka.Kafka", str(self.properties.resolve())))
+        logging = [f"-Dorg.slf4j.simpleLogger.{name}" for name in ("defaultLogLevel=warn", "showDateTime=true")]
+        memory = ["-Xms64m", f"-Xmx{self.heap_megabytes}m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        return dying_with_parent(_java(*memory, *self._archive(), *logging, "kafka.Kafka", self.properties.name))
 
     def answers(self) -> bool:
         """The coordinator of consumer groups is ready, which is later than the open port and the first metadata."""
@@ -114,7 +115,8 @@ class Kafka(Server):
                 for name, port in {**listeners, "CONTROLLER": self.controller_port}.items()
             ),
             "advertised.listeners": ",".join(f"{name}://{self.host}:{port}" for name, port in listeners.items()),
-            "log.dirs": self.data.resolve(),
+            # From the process's own directory: a comma or another script in its path would not survive this file.
+            "log.dirs": self.data.name,
             **_SINGLE_NODE,
         }
 
@@ -134,10 +136,10 @@ class Kafka(Server):
         properties.write_text(
             "process.roles=broker,controller\nnode.id=0\ncontroller.quorum.voters=0@127.0.0.1:9093\n"
             "controller.listener.names=CONTROLLER\nlisteners=CONTROLLER://127.0.0.1:9093,PLAINTEXT://127.0.0.1:9092\n"
-            f"log.dirs={making}\n"
+            f"log.dirs={making.name}\n"
         )
-        tool = _java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties))
-        done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603
+        tool = _java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties.resolve()))
+        done = subprocess.run(tool, cwd=making.parent, capture_output=True, text=True, check=False)  # noqa: S603
         properties.unlink()
         if done.returncode:
             raise ServerError(f"Kafka's storage could not be formatted: {(done.stderr or done.stdout).strip()}")

@@ -65,7 +65,7 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The command line, the program by its full path."""
+        """The command line, the program by its full path; the process runs in `directory`."""
 
     @abstractmethod
     def answers(self) -> bool:
@@ -160,6 +160,7 @@ class Server(ABC):
                 stdout=log,
                 stderr=log,
                 env=dict(self.environment()),
+                cwd=self.directory,
                 start_new_session=True,
             )
 

@@ -43,7 +43,7 @@ class Valkey(Server):
             f"requirepass {self.password}",
             f"databases {self.databases}",
         ]
-        file.write_text("\n".join([*lines, 'save ""', "appendonly no", f"dir {self.directory.resolve()}", ""]))
+        file.write_text("\n".join([*lines, 'save ""', "appendonly no", ""]))
 
     def command(self) -> list[str]:
         """`valkey-server` with its configuration file."""

@@ -21,6 +21,7 @@ from chassis import again, direct, edge, http, openapi, ops, runtime, startup
 from chassis.actuator import Actuator, Part
 from chassis.auth import TokenVerifier
 from chassis.connections import Connections
+from chassis.disk_space import DiskSpace
 from chassis.errors import LostRace, PlatformError
 from chassis.hosting import Hosted
 from chassis.jwks import Jwks
@@ -87,7 +88,7 @@ def create_app(
     `forms` take HTML forms, and are left to the framework with the application's own exception handlers.
     """
     draining = edge.Draining()
-    parts = [*parts, *_keys(settings, (state or {}).get("tokens"))]
+    parts = [*parts, *_keys(settings, (state or {}).get("tokens")), *_disk(settings)]
     running = [part for part in parts if part.role is None or part.role in settings.service_roles]
     actuator = Actuator(settings, running, draining)
     operations = ops.Ops(settings, running, actuator)
@@ -154,6 +155,10 @@ def _keys(settings: ServiceSettings, tokens: object) -> list[Part]:
     """Where tokens are checked with published keys, the part that fetches them."""
     url = getattr(settings, "jwt_jwks_url", None)
     return [Jwks(url, tokens)] if url and isinstance(tokens, TokenVerifier) else []
+
+
+def _disk(settings: ServiceSettings) -> list[Part]:
+    return [DiskSpace(settings.disk_space_path)] if settings.disk_space_path else []
 
 
 def _observe(method: str, route: str, status: int, seconds: float) -> None:

@@ -4,17 +4,21 @@ A line never holds a person's data: code logs ids, kinds and numbers.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
+from prometheus_client import Counter
 
 from chassis.correlation import begun, current
+
+LOST = Counter("log_lines_lost_total", "Writes of the log that failed, as on a full disk")
 
 
 def _add_ids(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -58,6 +62,23 @@ def _to_json(_: Any, __: str, event: structlog.typing.EventDict) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
+class _Output:
+    """Standard output, for which a full disk costs lines and never a request."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return sys.stdout.write(text)
+        LOST.inc()
+        return 0
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+
+
+_output = _Output()
+
+
 class _AccessLog:
     """The one line that every request leaves, without the processors' way: lines of one turn leave in one write."""
 
@@ -90,8 +111,8 @@ class _AccessLog:
 
     def _write(self) -> None:
         lines, self._lines = self._lines, []
-        sys.stdout.write(b"\n".join([*lines, b""]).decode())
-        sys.stdout.flush()
+        _output.write(b"\n".join([*lines, b""]).decode())
+        _output.flush()
 
 
 _access = _AccessLog()
@@ -130,10 +151,10 @@ def configure(service: str, level: str = "info") -> None:
     structlog.configure(
         processors=[name, *_processors, _to_json],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _output)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(_output)
     handler.addFilter(Sparing())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -174,7 +174,7 @@ class Migrations:
 
     def _config(self) -> Config:
         config = Config()
-        config.set_main_option("script_location", str(resources.files(self._package) / "migrations"))
+        config.set_main_option("script_location", str(resources.files(self._package) / "migrations").replace("%", "%%"))
         config.set_main_option("path_separator", "os")
         return config
 

@@ -68,6 +68,9 @@ class ServiceSettings(TracingSettings, ConnectionSettings, EnvironSettings):
     debug_port: int | None = Field(None, ge=1, le=65535, description="debugpy on loopback; refused in production")
     shutdown_drain_seconds: float = Field(3.0, ge=0, le=60, description="seconds between SIGTERM and closing the door")
     app_version: str = Field("0.1.0", description="shown by /actuator/info")
+    disk_space_path: str = Field(
+        "", description="a folder whose disk is watched: /actuator/health has diskSpace, DOWN below 10 MiB"
+    )
 
     @field_validator("service_roles", "trusted_proxies", "management_endpoints_web_exposure_include", mode="before")
     @classmethod

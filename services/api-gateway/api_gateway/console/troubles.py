@@ -18,6 +18,7 @@ ADVICE = {
     "relay": ("OutboxStale", "Events wait in the outbox, in order. Its log says which one does not go out."),
     "consumer": ("ConsumerLagHigh", "Messages wait in Kafka, in order. Its log says what holds it up."),
     "billing": ("BreakerOpen", "Patients are created all the same; accounts follow when billing-service answers."),
+    "diskSpace": ("DiskFull", "Nothing more can be written there. Free some space: everything goes on by itself."),
     "upstreams": ("BreakerOpen", "The gateway answers for that service at once, with 503, and keeps trying it."),
 }
 REFUSED = "See whether it is a replica, set to read-only or full, or whether the role may still log in."
