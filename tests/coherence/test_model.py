@@ -111,11 +111,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=strategies.sets(names, min_size=1), store=stores, cut=strategies.booleans())
     def fail_over(self, which: set[str], store: int, cut: bool) -> None:
-        """With the connections, or beneath them; `which`: a split brain, if it is not all."""
-        for name in which:
-            self.world.proxies[name].target = self.world.stores[store].port
-            if cut:
-                self.world.proxies[name].cut()
+        """Both servers take writes where it is not all that are led there."""
+        self.world.fail_over(which, store, cut=cut)
         self.run(asyncio.sleep(0))
 
     @rule(name=names, way=strategies.sampled_from(sorted(WAY_FAULTS)))
@@ -130,6 +127,8 @@ class Machine(RuleBasedStateMachine):
     @rule(name=names, key=keys, steps=strategies.integers(0, 9))
     def killed_in_write(self, name: str, key: str, steps: int) -> None:
         self.run(self.world.killed_in_write(name, key, steps))
+        self.run(self.world.revive(name))
+        self.run(self.world.read(name, key))
 
     def teardown(self) -> None:
         try:

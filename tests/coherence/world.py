@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chassis.testing import eventually
@@ -58,12 +59,16 @@ class World:
         await self.finish()
         await asyncio.sleep(BEHIND_SECONDS + 0.1)
         await self.check()
-        for name in NAMES:
-            for key in EVERYTHING:
-                await eventually(lambda name=name, key=key: self._hit(name, key))
+        await self.in_use()
         for name in NAMES:
             await self.replicas[name].stop()
             await self.proxies[name].stop()
+
+    async def in_use(self) -> None:
+        """Everything is read from the cache by both."""
+        for name in NAMES:
+            for key in EVERYTHING:
+                await eventually(lambda name=name, key=key: self._hit(name, key))
 
     async def heal(self) -> None:
         for store in self.stores:
@@ -72,6 +77,13 @@ class World:
             proxy.muted, proxy.target = False, self.stores[0].port
             proxy.release()
         await asyncio.sleep(0)
+
+    def fail_over(self, which: Iterable[str], store: int, *, cut: bool) -> None:
+        """These replicas' connections lead to that server, by new connections or beneath the old ones."""
+        for name in which:
+            self.proxies[name].target = self.stores[store].port
+            if cut:
+                self.proxies[name].cut()
 
     async def revive(self, name: str) -> None:
         settings = {"redis_host": "127.0.0.1", "redis_port": self.proxies[name].port}
@@ -82,15 +94,15 @@ class World:
         self._wrote(name, key, await self.replicas[name].write(key))
 
     async def killed_in_write(self, name: str, key: str, steps: int) -> None:
-        """At the `steps`-th wait, and started again."""
+        """At the `steps`-th wait."""
         replica = self.replicas[name]
         with contextlib.suppress(Killed):
             self._wrote(name, key, await replica.write_until(key, steps))
         await self.finish()
         self.proxies[name].cut()
         await replica.kill()
-        await self.revive(name)
-        self._wrote("", key, await self.replicas[name].current(key))
+        others = next(self.replicas[other] for other in NAMES if other != name)
+        self._wrote("", key, await others.current(key))
 
     def begin_write(self, name: str, key: str) -> None:
         self._under_way.append(asyncio.ensure_future(self.write(name, key)))
