@@ -26,7 +26,7 @@ async def world(settings: Settings, stores: tuple[Store, Store]) -> AsyncIterato
 
 
 async def replaced(world: World, happens: Callable[[], object], *, after: bool) -> None:
-    """Everything is cached; it happens before or after everything is replaced; then all faults end."""
+    """Everything is cached; it happens before everything is replaced, or after it and before it is again."""
     await world.in_use()
     if not after:
         happens()
@@ -34,11 +34,20 @@ async def replaced(world: World, happens: Callable[[], object], *, after: bool) 
         await world.write("a", key)
     if after:
         happens()
+    await seen(world)
+    if after:
+        for key in EVERYTHING:
+            await world.write("a", key)
+        await seen(world)
+    await world.heal()
+    await world.check()
+
+
+async def seen(world: World) -> None:
+    """At once where it was written, a second later everywhere."""
     for key in EVERYTHING:
         await world.read("a", key)
     await asyncio.sleep(BEHIND_SECONDS + 0.02)
-    await world.check()
-    await world.heal()
     await world.check()
 
 

@@ -138,8 +138,8 @@ class Machine(RuleBasedStateMachine):
 
 
 BOUNDED = bounds(
-    max_examples=8,
-    stateful_step_count=25,
+    max_examples=4,
+    stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,

@@ -79,9 +79,7 @@ class Fence:
 
     def holds(self, number: Any, floor: int) -> bool:
         """Whether a fence as it was read has reached `floor`, and is a number that was sent at all."""
-        return (
-            isinstance(number, bytes) and len(number) < 19 and number.isdigit() and floor <= int(number) <= self._sent
-        )
+        return _is_number(number) and floor <= int(number) <= self._sent
 
     async def write(self, tags: Sequence[str] = (), entries: Sequence[str] = (), life_ms: int = 1) -> None:
         """Replaces `tags` (they live for `life_ms`), deletes `entries` and raises the fence: all of it, acknowledged.
