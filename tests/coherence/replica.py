@@ -98,7 +98,8 @@ class Replica:
 
     async def write_until(self, key: str, steps: int) -> int:
         """Killed when the write waits for the `steps`-th time; its version if it did not wait so often."""
-        return await _Abandoned(self.write(key), steps)
+        # In a task of its own: a time-out that it leaves behind cancels that one.
+        return await asyncio.create_task(_abandon(self.write(key), steps))
 
     async def kill(self) -> None:
         """Nothing is cleaned up: the connections end, as the kernel ends them."""
@@ -106,6 +107,10 @@ class Replica:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _abandon(coroutine: Coroutine[Any, Any, int], steps: int) -> int:
+    return int(await _Abandoned(coroutine, steps))
 
 
 class _Abandoned:

@@ -20,7 +20,7 @@ EVERYTHING = (*KEYS, LIST)
 
 @dataclass
 class Written:
-    """Acknowledged at `at` (seconds); a writer "" was killed, and the version was found in the database."""
+    """Acknowledged at `at` (seconds), or found in the database when its writer had been killed."""
 
     at: float
     writer: str
@@ -102,7 +102,7 @@ class World:
         self.proxies[name].cut()
         await replica.kill()
         others = next(self.replicas[other] for other in NAMES if other != name)
-        self._wrote("", key, await others.current(key))
+        self._wrote(name, key, await others.current(key))
 
     def begin_write(self, name: str, key: str) -> None:
         self._under_way.append(asyncio.ensure_future(self.write(name, key)))
