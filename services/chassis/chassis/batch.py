@@ -17,6 +17,8 @@ Answer = TypeVar("Answer")
 LARGEST = 128
 AT_ONCE = 2
 ALONE_AT_ONCE = 4
+ALONE_SECONDS = 1.0
+"""An item whose turn to be tried alone does not come so soon is refused: its client has waited for a lock already."""
 
 
 class Batches(Generic[Item, Answer]):
@@ -64,7 +66,7 @@ class Batches(Generic[Item, Answer]):
             answers: Sequence[Answer | Exception] = await self._run(items)
         except Busy as error:
             if len(items) > 1:
-                self._carry_alone(batch)
+                self._carry_alone(batch, error)
                 return
             answers = [error]
         except Unavailable as error:
@@ -74,16 +76,18 @@ class Batches(Generic[Item, Answer]):
         for (_, future), answer in zip(batch, answers, strict=True):
             _settle(future, answer)
 
-    def _carry_alone(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]]) -> None:
+    def _carry_alone(self, batch: Sequence[tuple[Item, "asyncio.Future[Answer]"]], error: Busy) -> None:
+        until = asyncio.get_running_loop().time() + ALONE_SECONDS
         for item, future in batch:
-            task = asyncio.create_task(self._settle_alone(item, future))
+            task = asyncio.create_task(self._settle_alone(item, future, until, error))
             self._later.add(task)
             task.add_done_callback(self._later.discard)
 
-    async def _settle_alone(self, item: Item, future: "asyncio.Future[Answer]") -> None:
+    async def _settle_alone(self, item: Item, future: "asyncio.Future[Answer]", until: float, error: Busy) -> None:
         async with self._alone_slots:
+            late = asyncio.get_running_loop().time() > until
             if not future.done():
-                _settle(future, await self._alone(item))
+                _settle(future, error if late else await self._alone(item))
 
     async def _alone(self, item: Item) -> Answer | Exception:
         try:

@@ -3,6 +3,7 @@
 The gateway and every service count alike, so that a few addresses can take a server from nobody.
 """
 
+import resource
 from collections import Counter
 from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
@@ -15,6 +16,23 @@ from chassis.proxies import Networks, bucket
 
 CLOSED_AT_ONCE = 64
 """Idle connections that make room when the server is full: each look for them is at all connections."""
+
+
+FILES_BESIDE = 512
+"""Open files that a process needs besides its clients' connections: to databases, Kafka, Redis and services."""
+
+
+def allow_files(connections: int) -> bool:
+    """Raise the soft limit of open files to what so many connections need; whether the hard limit lets us.
+
+    The usual soft limit of 1,024 is an eighth of MAX_CONNECTIONS: one address would take all that the process may open.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + FILES_BESIDE
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed == wanted
 
 
 class ConnectionSettings(BaseSettings):

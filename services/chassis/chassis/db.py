@@ -40,7 +40,7 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.pool = Pool(settings)
-        self.writers = Writers(settings.database_pool_size, settings.database_timeout_seconds)
+        self.writers = Writers(settings.database_pool_size, settings.database_lock_timeout_seconds)
         self.turns = Turns(settings.database_lock_timeout_seconds)
 
     async def start(self) -> None:
@@ -106,6 +106,12 @@ class Database:
             return await self._try(statement, method, values)
 
     async def _try(self, statement: Statement, method: str, values: Mapping[str, Any]) -> Any:
+        if not statement.locks:
+            return await self._once(statement, method, values)
+        async with self.writers:
+            return await self._once(statement, method, values)
+
+    async def _once(self, statement: Statement, method: str, values: Mapping[str, Any]) -> Any:
         connection, broken = await self.acquire(), False
         try:
             return await postgres.run(statement, getattr(connection, method), values)

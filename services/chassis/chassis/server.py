@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from chassis import listening, logs, tracing
+from chassis.connections import allow_files
 from chassis.edge import Draining
 from chassis.environ import ConfigurationError
 from chassis.settings import ServiceSettings
@@ -76,6 +77,8 @@ def run(create: Callable[[], FastAPI]) -> None:
     tracing.configure(settings, settings.service_name)
     for name in settings.placeholders():
         log.warning("A PLACEHOLDER IS IN USE: anybody can know this secret", variable=name)
+    if not allow_files(settings.max_connections):
+        log.warning("the limit of open files is too low for MAX_CONNECTIONS", connections=settings.max_connections)
     if settings.debug_port is not None:
         _listen_for_debugger(settings.debug_port)
     server = _Server(_config(app, settings), app.state.draining, settings.shutdown_drain_seconds)

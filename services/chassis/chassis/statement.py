@@ -26,7 +26,7 @@ class Statement:
         ValueError: the expression writes a column that needs a Python-side default.
     """
 
-    __slots__ = ("_binds", "_names", "_simple", "conflicts", "sql", "summary")
+    __slots__ = ("_binds", "_names", "_simple", "conflicts", "locks", "sql", "summary")
 
     def __init__(self, expression: sa.sql.Executable, conflicts: Mapping[str, str] | None = None) -> None:
         compiled = expression.compile(dialect=_DIALECT)  # type: ignore[attr-defined]  # every executable compiles
@@ -34,6 +34,7 @@ class Statement:
         _refuse_hidden_defaults(compiled)
         self.sql = str(compiled)
         self.summary = _summary(self.sql)
+        self.locks = _LOCKS.search(self.sql) is not None
         self.conflicts = dict(conflicts or {})
         self._binds = _binds(compiled)
         self._names = frozenset(name for name, _, _ in self._binds if name is not None)
@@ -51,6 +52,9 @@ class Statement:
         if self._simple:
             return [values[name] for name, _, _ in self._binds]  # type: ignore[index]  # simple: all have names
         return [_bound(values, bind) for bind in self._binds]
+
+
+_LOCKS = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM|FOR (KEY )?SHARE)\b")
 
 
 def _summary(sql: str) -> str:

@@ -11,11 +11,14 @@ from contextlib import asynccontextmanager
 from chassis.errors import Busy, Unavailable
 
 KEPT_FOR_READERS = 4
-"""One in so many connections is never lent to a transaction: those can wait for locks, reads do not."""
+"""One in so many connections is never lent to what can wait for a lock."""
 
 
 class Writers:
-    """The share of a pool of `size` connections that transactions may hold; the first come are the first served."""
+    """The share of a pool of `size` connections for transactions and for statements that lock rows (`Statement.locks`).
+
+    The first come are the first served.
+    """
 
     def __init__(self, size: int, seconds: float) -> None:
         self._free = asyncio.Semaphore(max(1, size - size // KEPT_FOR_READERS))
@@ -39,6 +42,12 @@ class Writers:
     def leave(self) -> None:
         """Give it back."""
         self._free.release()
+
+    async def __aenter__(self) -> None:
+        await self.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
 
 
 class Turns:

@@ -1,13 +1,15 @@
 """A client that is slow, silent or many takes a service from nobody: it has the gateway's deadlines and limits."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from chassis.app import create_app
-from chassis.connections import Connections
+from chassis.connections import FILES_BESIDE, Connections
 from chassis.proxies import Networks
 from chassis.settings import ServiceSettings
 from chassis.testing import eventually, serve
@@ -181,6 +183,14 @@ def test_the_idlest_make_room_and_the_busy_stay() -> None:
     connections.leave(first)
     connections.leave(first)
     assert len(connections.open) == 80
+
+
+def test_a_process_may_open_as_many_files_as_it_takes_connections() -> None:
+    lower = "import resource as r; hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, ({}, {})); "
+    raised = "from chassis.connections import allow_files; print(allow_files(1000), r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    for soft, hard, said in ((300, "hard", f"True {1000 + FILES_BESIDE}"), (300, 700, "False 700")):
+        command = [sys.executable, "-c", lower.format(soft, hard) + raised]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == said
 
 
 async def test_who_left_is_counted_no_more() -> None:

@@ -76,6 +76,7 @@ async def test_many_locked_rows_leave_connections_for_reads(
     ids = [await create(client, new()) for _ in range(20)]
     async with locked(database_url, "LOCK TABLE patient IN EXCLUSIVE MODE"):  # lets readers in, as an index build does
         storm = [asyncio.create_task(timed(client.put(f"/patients/{id}", json=new()))) for id in ids]
+        storm += [asyncio.create_task(timed(client.post("/patients", json=new()))) for _ in range(10)]
         await asyncio.sleep(0)
         reads = [await timed(client.get("/patients", params={"page": number % 5})) for number in range(READS)]
         refused = await asyncio.gather(*storm)
