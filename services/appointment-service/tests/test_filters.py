@@ -19,6 +19,8 @@ from chassis.listing import SHAPES
 from chassis.paging import Sort
 from chassis.testing import serve, token
 from chassis.text import sort_key
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 SEED = int(os.environ.get("FILTERS_SEED", "20261129"))
 MORNING = datetime(2026, 3, 2, 9)  # noqa: DTZ001 - local
@@ -237,6 +239,25 @@ async def test_the_ends_of_time_are_no_error(client: httpx.AsyncClient) -> None:
         assert (await client.get(f"/appointments?{query}")).status_code == 200, query
     assert (await client.get("/appointments?from=9999-12-31")).json()["totalElements"] == 0
     assert (await client.get("/appointments?to=9999-12-31")).json()["totalElements"] == ROWS
+
+
+TIMES = st.datetimes().map(datetime.isoformat) | st.dates().map(str) | st.text("0123456789-:T/.Z+ ", max_size=24)
+SOMETHING = st.one_of(TIMES, st.tuples(TIMES, TIMES).map("/".join), st.text(max_size=12), st.uuids().map(str))
+PARAMETERS = st.sampled_from(["from", "to", "overlaps", "patientId", "status", "page", "sort"])
+
+
+@pytest.mark.contract("G05")
+async def test_no_filter_ends_in_a_500(client: httpx.AsyncClient) -> None:
+    queries: list[dict[str, str]] = []
+
+    @settings(max_examples=80, deadline=None, database=None)
+    @given(st.dictionaries(PARAMETERS, SOMETHING, min_size=1, max_size=3))
+    def collect(query: dict[str, str]) -> None:
+        queries.append(query)
+
+    collect()
+    answers = [(await client.get("/appointments", params=query)).status_code for query in queries]
+    assert set(answers) == {200, 400}, dict(zip(answers, queries, strict=True))
 
 
 INDEXES = {
