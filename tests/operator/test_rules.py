@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from healthcare_operator import crd
 from healthcare_operator.spec import naming
+from healthcare_operator.spec.fields import Worded
 
 from tests.cluster.controlplane import ControlPlane, KubectlError
 from tests.operator.platforms import resource
@@ -148,6 +149,11 @@ EXCLUSIVE: list[Refused] = [
         {"services": {"patient-service": {"autoscaling": {"minReplicas": 2, "maxReplicas": 2}}}},
     ),
     (
+        {"services": {"patient-service": {"autoscaling": {"enabled": True, "external": True}}}},
+        "autoscaling.enabled and autoscaling.external exclude each other",
+        {"services": {"patient-service": {"autoscaling": {"external": True}}}},
+    ),
+    (
         {"profile": "production", "demoData": True},
         "demoData is refused with profile production",
         {"profile": "production", "demoData": False},
@@ -277,7 +283,8 @@ def test_what_the_schema_does_not_know_is_refused(
 
 def test_no_rule_is_untried() -> None:
     of_names = {naming.TOO_LONG, naming.NO_LABEL}  # which tests/operator/test_names.py tries
-    tried = {reason for _, reason, _ in EXCLUSIVE} | {each[2] for each in IMMUTABLE} | of_names
+    worded = {each.sentence for each in Worded.known}  # tests/operator/test_worded.py
+    tried = {reason for _, reason, _ in EXCLUSIVE} | {each[2] for each in IMMUTABLE} | of_names | worded
     assert set(_messages(crd.schema())) == tried
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StrictInt
 from pydantic.alias_generators import to_camel
@@ -35,9 +35,13 @@ class Worded:
     The sentence is CEL's message, and the operator's own where a resource is older than the rule.
     """
 
+    known: ClassVar[list["Worded"]] = []
     pattern: str
     sentence: str
     longest: int
+
+    def __post_init__(self) -> None:
+        self.known.append(self)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._checked, handler(source))
