@@ -29,6 +29,6 @@ class ClinicSettings(BaseSettings):
         return datetime.now(ZoneInfo(self.clinic_time_zone)).date()
 
 
-def latest_date() -> date:
-    """The latest date on Earth: what is later lies in the future everywhere."""
-    return (datetime.now(UTC) + LATEST_OFFSET).date()
+def latest_date(now: datetime) -> date:
+    """Return the latest date on Earth at that moment: what is later lies in the future everywhere."""
+    return (now.astimezone(UTC) + LATEST_OFFSET).date()

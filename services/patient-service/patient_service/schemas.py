@@ -1,7 +1,7 @@
 """What goes over the wire: patients as clients write and read them."""
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -25,7 +25,7 @@ def _iso(value: object) -> object:
 
 
 def _birth(day: date) -> date:
-    if day > latest_date():
+    if day > latest_date(datetime.now(UTC)):
         raise ValueError("must not be in the future")
     if day < EARLIEST_BIRTH:
         raise ValueError(f"must not be before {EARLIEST_BIRTH.year}")
