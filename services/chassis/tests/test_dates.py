@@ -32,7 +32,7 @@ def test_the_clinics_day_is_that_of_its_zone_and_utcs_by_default() -> None:
 
 
 @pytest.mark.contract("D23")
-@pytest.mark.parametrize("zone", ["Mars/Base", "Asia", "../etc/passwd", "/etc/passwd", "UTC+2", "a\0b"])
+@pytest.mark.parametrize("zone", ["Mars/Base", "Asia", "./Asia/Tokyo", "/etc/passwd", "UTC+2", "a\0b"])
 def test_a_zone_that_does_not_exist_stops_the_start(zone: str) -> None:
     with pytest.raises(ConfigurationError, match="CLINIC_TIME_ZONE: is no time zone") as caught:
         Settings.from_environ({"CLINIC_TIME_ZONE": zone})
