@@ -1,18 +1,19 @@
 """Who may pass: limit by address → token → limit by client → scope. An unknown path is 404 before it is 401."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chassis.auth import Principal, TokenVerifier, UnknownKey
 from chassis.errors import Forbidden, MethodNotAllowed, NotFound, Refused, TooManyRequests, Unauthenticated
 from chassis.proxies import bucket
+from chassis.wire.grammar import WHOLE_SERVER
 
 from api_gateway import metrics
 from api_gateway.cors import Cors, is_preflight
 from api_gateway.limits import Account, Limiter
 from api_gateway.quota import Decision
-from api_gateway.routes import FORMS, METHODS, ROUTES, Route, RouteTable
+from api_gateway.routes import FORMS, METHODS, READING, ROUTES, Route, RouteTable
 from api_gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Admission:
 
     def _look_closely(self, exchange: "Exchange", route: Route) -> None:
         if is_preflight(exchange.method, exchange.fields):
-            self._preflight(exchange)
+            self._preflight(exchange, route.methods)
         elif exchange.method not in _KNOWN_METHODS:
             exchange.refuse(MethodNotAllowed(METHODS))
         elif route.auth:
@@ -93,12 +94,14 @@ class Admission:
 
     def _without_route(self, exchange: "Exchange") -> None:
         path = exchange.head.path
-        if not self._routes.is_own(path):
+        if path == WHOLE_SERVER:
+            self._limit_address(exchange, _allow_methods)
+        elif not self._routes.is_own(path):
             self._limit_address(exchange, _not_found)
         elif exchange.method == b"POST" and path.startswith(_FORMS):
             self._limit(exchange, self._form_account(exchange), _open_page)
         elif is_preflight(exchange.method, exchange.fields) and self._routes.is_shared(path):
-            self._preflight(exchange)
+            self._preflight(exchange, READING)
         elif exchange.method not in _READING:
             exchange.refuse(MethodNotAllowed(("GET", "HEAD")))
         elif not exchange.whole:
@@ -112,8 +115,8 @@ class Admission:
         """Forms are where passwords are tried, so they are limited as logins are."""
         return self._limiter.account("forms", self._logins, bucket(exchange.address))
 
-    def _preflight(self, exchange: "Exchange") -> None:
-        lines = self._cors.preflight(exchange.fields)
+    def _preflight(self, exchange: "Exchange", methods: Sequence[str]) -> None:
+        lines = self._cors.preflight(exchange.fields, methods)
         if lines is None:
             exchange.refuse(Forbidden("this origin may not call from a browser"))
         else:
@@ -176,6 +179,10 @@ class Admission:
             self._limiter.ask(account, lambda late: _decided(exchange, account, late, then))
         else:
             _decided(exchange, account, decision, then)
+
+
+def _allow_methods(exchange: "Exchange") -> None:
+    exchange.permit(b"Allow: %b\r\n" % ", ".join(METHODS).encode())
 
 
 def _decided(exchange: "Exchange", account: Account, decision: Decision, then: Then) -> None:

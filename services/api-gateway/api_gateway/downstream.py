@@ -44,6 +44,7 @@ class Downstream(Connection):
         self._page: OwnPage | None = None
         self._advancing = False
         self._service_full = False
+        self._half_closed = False
 
     def address(self, fields: Fields) -> str:
         """The client's address, as far as proxies are believed."""
@@ -60,6 +61,21 @@ class Downstream(Connection):
         if self.buffer and len(self.buffer) > HIGH_WATER and self.state is not HEAD:
             self.hold()
 
+    def eof_received(self) -> bool:
+        """The client sends no more; what it has asked for as a whole is answered before the connection closes."""
+        self._half_closed = True
+        if self.state is HEAD and not self.client_full:
+            self.close()  # of the buffer nothing can become a request any more
+        elif self.state is BODY:
+            self._advance()
+            self._give_up_unfinished()
+        return True
+
+    def _give_up_unfinished(self) -> None:
+        """The rest of a body that will not come is not waited for."""
+        if self.state is BODY and not self.buffer and self._upload is not None and not self._upload.done:
+            self.abort()
+
     def _advance(self) -> None:
         if self._advancing:
             return
@@ -75,6 +91,7 @@ class Downstream(Connection):
         self._advancing = False
 
     def _take_head(self) -> bool:
+        self.buffer = self._heads.without_empty_line(self.buffer)
         started = self._heads.checked
         try:
             found = self._heads.next(self.buffer)
@@ -82,7 +99,9 @@ class Downstream(Connection):
             self.reject(error)
             return False
         if found is None:
-            if not started:
+            if self._half_closed:
+                self.close()
+            elif self.buffer and not started:
                 self.deadline = self.gateway.now() + self.gateway.bounds.header
             return False
         head, fields, end = found
@@ -122,6 +141,8 @@ class Downstream(Connection):
         if upload.done and self.state is BODY:
             self.state = ANSWER
             self.deadline = self.gateway.now() + exchange.patience
+        elif self._half_closed:
+            self._give_up_unfinished()
         return True
 
     def body_may_flow(self) -> None:
@@ -186,6 +207,8 @@ class Downstream(Connection):
             self.release()
         if self.buffer:
             self._advance()
+        elif self._half_closed:
+            self.close()
 
     def reject(self, error: PlatformError) -> None:
         """Answer what was no request, and close."""

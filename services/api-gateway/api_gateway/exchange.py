@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chassis import tracing
 from chassis.breaker import Rejected
 from chassis.correlation import flags_of
-from chassis.errors import PayloadTooLarge, PlatformError, Refused, Unavailable
+from chassis.errors import PayloadTooLarge, PlatformError, Refused, Unavailable, help_link
 from chassis.wire.bodies import LAST_CHUNK, chunk
 from chassis.wire.grammar import Head
 
@@ -262,10 +262,17 @@ class Exchange:
         lines = b""
         for name, value in error.headers.items():
             lines += f"{name}: {value}\r\n".encode("latin-1")
+        lines += f"Link: {help_link(error.slug, self._outer_prefix())}\r\n".encode("latin-1")
         lines += b"Content-Type: application/problem+json\r\nContent-Length: %d\r\n" % len(body)
         head = problem_head(self._gateway, self, error.status, lines)
         self.client.write(head if self.method == b"HEAD" else head + body)
         self._finish(blame)
+
+    def _outer_prefix(self) -> str:
+        """What trusted proxies cut off the path before us."""
+        prefix = self.fields.prefix
+        trusted = prefix is not None and self.client.peer in self._gateway.trust
+        return prefix.decode("latin-1").rstrip("/") if trusted and prefix else ""
 
     def _finish(self, blame: BaseException | None) -> None:
         self.over = True

@@ -45,7 +45,7 @@ class Gateway:
         self.bounds = Bounds(settings)
         self.routes = RouteTable()
         self.trust = Networks(settings.trusted_proxies)
-        self.cors = Cors(settings.cors_allowed_origins)
+        self.cors = Cors(settings.cors_allowed_origins, loopback=settings.cors_loopback)
         self.security = Security(settings.hsts, settings.x_xss_protection)
         self.admission = Admission(settings, Limiter(link), tokens, self.cors, self.routes, permissions)
         self.pools = {

@@ -8,6 +8,7 @@ from chassis.http import JsonResponse
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse
 
+from api_gateway import problem_pages, swagger
 from api_gateway.fetch import Fetch
 from api_gateway.routes import Upstream
 
@@ -29,7 +30,7 @@ _INDEX = """<!doctype html>
 then send <code>Authorization: Bearer &lt;token&gt;</code> to <code>/api/…</code>.</p>
 <h2>OpenAPI documents</h2>
 <ul>{documents}</ul>
-<p><a href="/actuator/health">health</a></p>
+<p>{problems}<a href="/actuator/health">health</a></p>
 </html>
 """
 
@@ -47,18 +48,25 @@ def router(documents: bool) -> APIRouter:
     pages = APIRouter(include_in_schema=False)
     pages.add_api_route("/", _index(documents), methods=["GET"])
     if documents:
+        pages.include_router(problem_pages.router())
+        pages.include_router(swagger.router(DOCUMENTS))
         pages.add_api_route("/api-docs/{name}", document, methods=["GET"])
     return pages
 
 
 def _index(documents: bool) -> Any:
-    listed = "".join(f'<li><a href="/api-docs/{name}">{name}</a></li>' for name in DOCUMENTS) if documents else ""
-    page = HTMLResponse(_INDEX.format(documents=listed))
+    listed = "".join(_item(name) for name in DOCUMENTS) if documents else ""
+    problems = '<a href="/api-docs/problems">problems, explained</a> · ' if documents else ""
+    page = HTMLResponse(_INDEX.format(documents=listed, problems=problems))
 
     async def index() -> HTMLResponse:
         return page
 
     return index
+
+
+def _item(name: str) -> str:
+    return f'<li><a href="/api-docs/ui/{name}">{name}</a> (<a href="/api-docs/{name}">JSON</a>)</li>'
 
 
 async def document(name: str, gateway: Plane) -> JsonResponse:

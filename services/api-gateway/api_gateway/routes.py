@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+READING = ("GET", "HEAD", "OPTIONS")
+WRITING = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 CONSOLE = "/console"
 FORMS = f"{CONSOLE}/"  # the pages under it take forms
 OWN_PAGES = ("/", "/actuator", "/api-docs", CONSOLE, "/docs", "/openapi.json")
@@ -38,6 +40,7 @@ class Route:
     prefix: str = ""
     auth: bool = True
     scopes: Mapping[str, str] = field(default_factory=dict)  # method → permission; none: any valid token
+    methods: tuple[str, ...] = READING  # those that exist behind it, for a browser's preflight
     quota: str = "default"
     timeout: float = 10.0
     exact: bool = False
@@ -55,6 +58,19 @@ class Route:
         return self.quota_of or self.name
 
 
+def _hashing(name: str) -> Route:
+    return Route(
+        name,
+        f"/auth/{name}",
+        "auth-service",
+        auth=False,
+        methods=("POST", "OPTIONS"),
+        quota="auth",
+        quota_of="auth",
+        group="hashing",
+    )
+
+
 ROUTES = (
     Route(
         "patients",
@@ -62,6 +78,7 @@ ROUTES = (
         "patient-service",
         "/api",
         scopes=_reads("patients:read") | _writes("patients:write") | {"DELETE": "patients:delete"},
+        methods=WRITING,
     ),
     Route(
         "appointments",
@@ -69,13 +86,14 @@ ROUTES = (
         "appointment-service",
         "/api",
         scopes=_reads("appointments:read") | _writes("appointments:write"),
+        methods=WRITING,
     ),
     Route("analytics", "/api/analytics", "analytics-service", "/api", scopes=_reads("analytics:read")),
     Route("billing", "/api/billing", "billing-service", "/api", scopes=_reads("billing:read")),
     Route("auth", "/auth", "auth-service", auth=False, quota="auth"),
     # These two hash passwords, and a flood of them is a queue: what checks tokens does not stand in it.
-    Route("login", "/auth/login", "auth-service", auth=False, quota="auth", group="hashing", quota_of="auth"),
-    Route("register", "/auth/register", "auth-service", auth=False, quota="auth", group="hashing", quota_of="auth"),
+    _hashing("login"),
+    _hashing("register"),
     Route("jwks", "/.well-known/jwks.json", "auth-service", auth=False, exact=True),
 )
 

@@ -7,6 +7,7 @@ from chassis.settings import Names, RedisSettings, ServiceSettings, TokenSetting
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
+from api_gateway.cors import normal_origin
 from api_gateway.quota import Quota
 from api_gateway.routes import ROUTES, Upstream
 
@@ -31,7 +32,9 @@ class Settings(ServiceSettings, RedisSettings, TokenSettings):
         description="requests per second / burst by quota or route, e.g. default=50/100,auth=5/5,patients=20/40",
     )
     cors_allowed_origins: Names = Field(
-        frozenset({"http://localhost:3000"}), description="origins that browsers may call from, separated by commas"
+        frozenset({"http://localhost:3000"}),
+        description="origins that browsers may call from, separated by commas; "
+        "unset, in development, localhost and 127.0.0.1 on any port too",
     )
     hsts: str = Field("max-age=31536000; includeSubDomains", description="the Strict-Transport-Security header")
     x_xss_protection: str = Field("0", description="the X-XSS-Protection header")
@@ -58,7 +61,13 @@ class Settings(ServiceSettings, RedisSettings, TokenSettings):
     @field_validator("cors_allowed_origins", mode="before")
     @classmethod
     def _origins(cls, value: object) -> object:
-        return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+        words = [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+        return [normal_origin(word) for word in words] if isinstance(words, list) else words
+
+    @property
+    def cors_loopback(self) -> bool:
+        """Whether browsers on this machine may call, whatever port their page comes from."""
+        return self.app_env == "development" and "cors_allowed_origins" not in self.model_fields_set
 
     @field_validator(
         "auth_service_url", "patient_service_url", "appointment_service_url",

@@ -61,14 +61,16 @@ CORPUS = {
     "a tab in the request line": b"GET\t/auth/me HTTP/1.1\r\n" + HOST + b"\r\n",
     "a space in the target": b"GET /auth/me x HTTP/1.1\r\n" + HOST + b"\r\n",
     "a space before the method": b" GET /auth/me HTTP/1.1\r\n" + HOST + b"\r\n",
-    "an empty line first": b"\r\nGET /auth/me HTTP/1.1\r\n" + HOST + b"\r\n",
+    "two empty lines first": b"\r\n\r\nGET /auth/me HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an empty line of LF first": b"\nGET /auth/me HTTP/1.1\r\n" + HOST + b"\r\n",
     "a method in small letters": b"get /auth/me HTTP/1.1\r\n" + HOST + b"\r\n",
     "a method with a quote": b'GE"T /auth/me HTTP/1.1\r\n' + HOST + b"\r\n",
     "an absolute form of another Host": b"GET http://other/auth/me HTTP/1.1\r\n" + HOST + b"\r\n",
     "an absolute form with a user": b"GET http://me@gateway/auth/me HTTP/1.1\r\n" + HOST + b"\r\n",
     "an absolute form of another scheme": b"GET ftp://gateway/auth/me HTTP/1.1\r\n" + HOST + b"\r\n",
     "an authority form": b"CONNECT gateway:443 HTTP/1.1\r\n" + HOST + b"\r\n",
-    "an asterisk form": b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an asterisk form of another method": b"GET * HTTP/1.1\r\n" + HOST + b"\r\n",
+    "an asterisk form with a query": b"OPTIONS *?x HTTP/1.1\r\n" + HOST + b"\r\n",
     "an encoded slash": b"GET /auth%2fme HTTP/1.1\r\n" + HOST + b"\r\n",
     "an encoded backslash": b"GET /auth%5Cme HTTP/1.1\r\n" + HOST + b"\r\n",
     "a backslash": b"GET /auth\\me HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -89,7 +91,21 @@ CORPUS = {
     "a chunk size with a sign": POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n",
     "a chunk size with 0x": POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
     "a chunk size with spaces": POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n",
-    "a chunk with an extension": POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n",
+    "a chunk extension without a name": POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n5;=b\r\nhello\r\n0\r\n\r\n",
+    "a chunk extension with LF": POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n5;a\nb\r\nhello\r\n0\r\n\r\n",
+    "a chunk extension with an open quote": POST
+    + HOST
+    + b'Transfer-Encoding: chunked\r\n\r\n5;a="b\r\nhello\r\n0\r\n\r\n',
+    "a long chunk extension": POST
+    + HOST
+    + b"Transfer-Encoding: chunked\r\n\r\n5;a="
+    + b"b" * 300
+    + b"\r\nhello\r\n0\r\n\r\n",
+    "many chunk extensions": POST
+    + HOST
+    + b"Transfer-Encoding: chunked\r\n\r\n"
+    + (b"1;a=" + b"b" * 200 + b"\r\nx\r\n") * 50
+    + b"0\r\n\r\n",
     "a chunk that ends with LF": POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n",
     "a chunk that is too long": POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello!\r\n0\r\n\r\n",
     "a chunk of 2^64": POST + HOST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\nhello",
@@ -153,3 +169,76 @@ async def test_what_is_unusual_but_clear_passes(edge: Edge, service: Service) ->
             line.send(data)
             assert (await line.reply()).status == 200, target
         assert service.seen[-1].target == target
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"5;a=b\r\nhello\r\n0\r\n\r\n",
+        b"5 ; a = b;c\r\nhello\r\n0;last\r\n\r\n",
+        b'5;a="b; \\"c\\""\r\nhello\r\n0\r\n\r\n',
+        b"000000000005\r\nhello\r\n0000\r\n\r\n",
+    ],
+    ids=["extension", "spaces and several", "quoted", "leading zeros"],
+)
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "byte by byte"])
+async def test_chunk_extensions_and_leading_zeros_are_ignored(
+    edge: Edge, service: Service, body: bytes, at_once: bool
+) -> None:
+    """RFC 9112, section 7.1.1: a recipient ignores the extensions that it does not know."""
+    async with edge.connect() as line:
+        request = POST + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + body
+        for piece in [request] if at_once else [bytes([byte]) for byte in request]:
+            line.send(piece)
+            await line.writer.drain()
+        assert (await line.reply()).status == 200
+    assert service.seen[-1].body == b"hello"
+
+
+async def test_an_empty_line_before_a_request_is_ignored(edge: Edge, service: Service) -> None:
+    """RFC 9112, section 2.2: some clients send one behind a body."""
+    async with edge.connect() as line:
+        for _ in range(2):
+            line.send(b"\r\n" + GET + HOST + b"\r\n")
+            assert (await line.reply()).status == 200
+        line.send(b"\r")
+        await line.writer.drain()
+        line.send(b"\n" + GET + HOST + b"\r\n")
+        assert (await line.reply()).status == 200
+    assert len(service.seen) == 3
+
+
+async def test_options_of_the_whole_server_are_answered(edge: Edge, service: Service) -> None:
+    async with edge.connect() as line:
+        line.send(b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n")
+        reply = await line.reply()
+        assert reply.status == 204
+        assert "GET" in reply.one("allow")
+        line.send(GET + HOST + b"\r\n")
+        assert (await line.reply()).status == 200
+    assert len(service.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [GET + HOST + b"\r\n", POST + HOST + b"Content-Length: 5\r\n\r\nhello", b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"],
+    ids=["without a body", "with a body", "a page of the gateway"],
+)
+async def test_a_client_that_has_sent_a_whole_request_and_closes_its_half_gets_the_answer(
+    edge: Edge, service: Service, request_: bytes
+) -> None:
+    async with edge.connect() as line:
+        line.send(request_)
+        line.writer.write_eof()
+        assert (await line.reply()).status == 200
+        assert await line.closed()
+
+
+@pytest.mark.parametrize(
+    "unfinished", [GET + b"Ho", POST + HOST + b"Content-Length: 5\r\n\r\nhe", b""], ids=["head", "body", "nothing"]
+)
+async def test_half_a_request_with_a_closed_half_is_not_waited_for(edge: Edge, unfinished: bytes) -> None:
+    async with edge.connect() as line:
+        line.send(unfinished)
+        line.writer.write_eof()
+        assert await line.closed()

@@ -1,7 +1,7 @@
 """Where a body ends: by its length, by its last chunk, or with the connection.
 
-Chunks are read strictly (RFC 9112 section 7.1) without extensions; trailers are checked and dropped. Framing is always
-written anew, so that what one side understood is what the other side is told.
+Chunks are read strictly (RFC 9112 section 7.1); extensions are ignored, and trailers are checked and dropped, both up
+to a limit. Framing is always written anew, so that what one side understood is what the other side is told.
 """
 
 import re
@@ -9,9 +9,15 @@ from typing import Protocol
 
 from chassis.wire.grammar import FIELD_LINE
 
-_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+_EXTENSIONS = rb"(?:[ \t]*+;[ \t]*+" + _TOKEN + rb"(?:[ \t]*+=[ \t]*+(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*+"
+_SIZE = re.compile(rb"(0*[0-9A-Fa-f]{1,8})" + _EXTENSIONS)
+_UNFINISHED_SIZE = re.compile(rb"(?:0*+[0-9A-Fa-f]{0,8})(?:[ \t;][\t\x20-\x7e\x80-\xff]*+)?")
 _TRAILERS = re.compile(FIELD_LINE + rb"{0,16}+\r\n")
-_MAX_SIZE_LINE = 10
+_MAX_SIZE_LINE = 256
+_MAX_EXTRA = 8192  # bytes of a body's extensions and leading zeros in all: one-byte chunks must not multiply its size
+_MAX_PLAIN_SIZE = 8
 _MAX_TRAILERS = 4096
 
 
@@ -66,11 +72,12 @@ class UntilClose:
 class Chunked:
     """A chunked body; `feed` raises BadChunk."""
 
-    __slots__ = ("_expected", "_kept", "done")
+    __slots__ = ("_expected", "_extra", "_kept", "done")
 
     def __init__(self) -> None:
         self._kept = b""
         self._expected = 0  # bytes of the present chunk and its CRLF; 0: a size line; -1: trailers
+        self._extra = 0
         self.done = False
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
@@ -105,12 +112,17 @@ class Chunked:
             return self._trailers(data, at)
         end = data.find(b"\r\n", at, at + _MAX_SIZE_LINE)
         if end < 0:
-            if len(data) - at >= _MAX_SIZE_LINE or _SIZE.fullmatch(data[at:].removesuffix(b"\r")) is None:
+            if len(data) - at >= _MAX_SIZE_LINE or _UNFINISHED_SIZE.fullmatch(data[at:].removesuffix(b"\r")) is None:
                 raise BadChunk
             return -1
-        if _SIZE.fullmatch(data, at, end) is None:
+        matched = _SIZE.fullmatch(data, at, end)
+        if matched is None:
             raise BadChunk
-        size = int(data[at:end], 16)
+        size = int(matched[1], 16)
+        if end - at > _MAX_PLAIN_SIZE:
+            self._extra += end - at
+            if self._extra > _MAX_EXTRA:
+                raise BadChunk
         self._expected = size + 2 if size else -1
         return end + 2
 

@@ -32,6 +32,8 @@ _PLAIN = re.compile(_LINE.replace(b"%b", _PLAIN_PATH))
 _TARGET = re.compile(_LINE.replace(b"%b", _PATH))
 _ABSOLUTE = re.compile(rb"([A-Z]{1,16} )[hH][tT][tT][pP][sS]?://([^/?#\s]++)(/.*)", re.DOTALL)
 _REQUEST_LINE = re.compile(rb"[A-Z]{1,16} [!-~]++ HTTP/1\.[01]\r\n")
+_WHOLE_SERVER = re.compile(rb"OPTIONS \* HTTP/1\.([01])")  # RFC 9112, section 3.2.4
+WHOLE_SERVER = b"*"
 _NEVER_IN_A_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]|\r\n[ \t]")
 # dot segments, with parameters too; encoded slash, backslash, dot and control characters
 _AMBIGUOUS_PATH = re.compile(rb"/\.{1,2}(?:[/;]|$)|%(?:2[FfEe]|5[Cc]|7[Ff]|[01])")
@@ -68,11 +70,19 @@ def _parse_unusual(line: bytes) -> Head:
             authority = absolute[2]
             matched = _TARGET.fullmatch(absolute[1] + absolute[3])
         if matched is None:
-            raise Refused(400, "the request line is malformed")
+            return _whole_server(line)
     method, path, query, minor = matched.groups()
     if b"//" in path or _AMBIGUOUS_PATH.search(path):
         raise Refused(400, "the path is ambiguous")
     return Head(method, path, query, minor == b"1", authority)
+
+
+def _whole_server(line: bytes) -> Head:
+    """`OPTIONS *`, which asks about the server and no resource; nothing else has such a target."""
+    matched = _WHOLE_SERVER.fullmatch(line)
+    if matched is None:
+        raise Refused(400, "the request line is malformed")
+    return Head(b"OPTIONS", WHOLE_SERVER, None, matched[1] == b"1")
 
 
 def check_block(block: bytes, limits: Limits) -> None:

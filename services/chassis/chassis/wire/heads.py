@@ -16,15 +16,24 @@ class Heads(Generic[Fields]):
     `parse` reads a block of whole lines, which it has to check, for a minor version of HTTP.
     """
 
-    __slots__ = ("_block", "_fields", "_limits", "_minor", "_parse", "checked")
+    __slots__ = ("_block", "_fields", "_limits", "_minor", "_parse", "checked", "empty_line")
 
     def __init__(self, parse: Callable[[bytes, int], Fields], limits: Limits) -> None:
         self.checked = 0  # bytes of an unfinished head that have been looked at
         self._parse = parse
         self._limits = limits
+        self.empty_line = False  # whether one before this head has been ignored
         self._block = b""
         self._minor = -1
         self._fields: Fields | None = None
+
+    def without_empty_line(self, buffer: bytes) -> bytes:
+        """The buffer behind an empty line: one before each request is ignored (RFC 9112, section 2.2)."""
+        if self.empty_line or not buffer.startswith(b"\r\n"):
+            return buffer
+        self.empty_line = True
+        self.checked = 0
+        return buffer[2:]
 
     def next(self, buffer: bytes) -> tuple[Head, Fields, int] | None:
         """The head at the start of the buffer and where it ends; None when it is unfinished. Raises Refused."""
@@ -35,6 +44,7 @@ class Heads(Generic[Fields]):
             self.checked = len(buffer)
             return None
         self.checked = 0
+        self.empty_line = False
         line_end = buffer.find(b"\r\n")
         head = parse_line(buffer[:line_end], self._limits)
         block = buffer[line_end + 2 : end + 2]
