@@ -1,7 +1,6 @@
 """What the API server lets through but cannot work: one sentence each; pure."""
 
 import base64
-import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
@@ -15,8 +14,6 @@ DATABASE_KEYS = frozenset({"username", "password", "host", "port", "dbname"})
 OLDEST_POSTGRES = 15
 _FIXED = frozenset({"fullnameOverride", "nameOverride", "partOf", "mode", "global", "service"})
 _IMAGE = frozenset({"image"})
-_DAY = 86_400_000
-_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": _DAY, "w": 7 * _DAY, "y": 365 * _DAY}
 
 
 def referenced(platform: Platform) -> dict[str, frozenset[str]]:
@@ -90,18 +87,10 @@ def _own(spec: Spec) -> Iterator[str]:
     for key in spec.kafka.config:
         if kafka_config.ignored(key):
             yield f"kafka.config.{key} is managed by Strimzi and cannot be set."
-    if not _countable(spec.monitoring.retention):
-        yield f"monitoring.retention {spec.monitoring.retention} is longer than Prometheus can count (292 years)."
     for name in SERVICES:
         scaling = spec.services.get(name).autoscaling
         if scaling.enabled and scaling.min_replicas > scaling.max_replicas:
             yield f"services.{name}.autoscaling.minReplicas is above maxReplicas."
-
-
-def _countable(duration: str) -> bool:
-    """Whether a duration fits into 63 bits of nanoseconds, as Prometheus and Go keep it."""
-    parts = re.findall(r"([0-9]+)(ms|[smhdwy])", duration)
-    return sum(int(number) * _MILLISECONDS[unit] for number, unit in parts) * 1_000_000 < 2**63
 
 
 def _values(platform: Platform) -> Iterator[str]:
