@@ -102,6 +102,19 @@ def test_openshift_gives_the_ids(chart: str) -> None:
         assert all("runAsUser" not in container["securityContext"] for container in each["containers"])
 
 
+def test_postgres_says_who_it_is_where_the_platform_gives_the_id() -> None:
+    """initdb and the socket's peer authentication ask for the name of the user, which no file can know before."""
+    [postgres] = of(render("postgres", {"openshift": True}), "StatefulSet")
+    kubernetes_validate.validate(postgres, "1.31", strict=True)
+    pod = postgres["spec"]["template"]["spec"]
+    [identity] = pod["initContainers"]
+    assert "$(id -u)" in identity["command"][-1]
+    [passwd] = [each for each in pod["containers"][0]["volumeMounts"] if each["mountPath"] == "/etc/passwd"]
+    assert passwd["name"] == identity["volumeMounts"][0]["name"]
+    with pytest.raises(helm_python.HelmError, match=r"exporter\.enabled"):
+        render("postgres", {"openshift": True, "exporter": {"enabled": True}})
+
+
 def test_what_a_pod_has_besides() -> None:
     spread = [{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}]
     secret = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "b", "key": "c"}}}
