@@ -12,12 +12,11 @@ Whatever fails closes the cache for this replica: it reads from the database unt
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Sequence
 
 from chassis import logs
 from chassis.entries import names
 from chassis.errors import Unavailable
-from chassis.evictions import BATCH, Eviction, Evictions, Pending
+from chassis.evictions import Eviction, Evictions, Pending
 from chassis.fence import Fence
 from chassis.redis import RedisConnection
 from chassis.tally import Counter
@@ -50,6 +49,7 @@ class Coherence:
         self._fence: Fence | None = None
         self.epoch = b""
         self._trusted_until = 0.0
+        self._reading = True
         self._pending = Pending()
         self._known = ("", "")
         self._renew = False
@@ -81,7 +81,7 @@ class Coherence:
         return None
 
     def went_back(self, fence: Fence) -> None:
-        """A reply did not pass the fence: no entry counts until there is a new epoch."""
+        """A reply did not pass the fence."""
         fence.lost = True
         self._distrust()
 
@@ -120,28 +120,23 @@ class Coherence:
             self._close(error)
             return
         if fence.connected and not fence.lost and not self._renew:
-            if not self._trusted_until:
-                log.info("the cache is read")
-            self._trusted_until = began + TRUST_SECONDS
+            if not self._reading:
+                log.info("the cache is read again")
+            self._reading, self._trusted_until = True, began + TRUST_SECONDS
 
     async def _look(self, age: float) -> None:
         """What the database says: the epoch, and evictions that were left behind; then ours are deleted."""
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 self._known = await self._evictions.epoch()
-                self._take_over(await self._evictions.older_than(age))
+                if not self._pending.take_over(await self._evictions.older_than(age)):
+                    self._distrust()
                 if settled := tuple(self._pending.settled):
                     await self._evictions.forget(settled)
                     self._pending.settled.difference_update(settled)
         except Exception as error:
             # Nobody can write then, unless it is only this process that does not reach the database.
             log.debug("the cache cannot ask the database", error=type(error).__name__)
-
-    def _take_over(self, found: Sequence[Eviction]) -> None:
-        mine = self._pending.records
-        remembered = [self._pending.add(each) for each in found if each.record not in mine]
-        if len(found) >= BATCH or not all(remembered):
-            self._distrust()
 
     def _distrust(self) -> None:
         """No entry counts until there is a new epoch, which makes every eviction before it moot."""
@@ -186,12 +181,12 @@ class Coherence:
         self._pending.settle(*moot)
 
     def _close(self, error: Exception) -> None:
-        if self._trusted_until:
-            log.warning("the cache is not read", error=type(error).__name__, code=str(error.__cause__ or "")[:12])
-        self._trusted_until = 0.0
+        if self._reading:
+            code = str(error.__cause__ or "").partition(" ")[0]
+            log.warning("the cache is not read", error=type(error).__name__, code=code)
+        self._reading, self._trusted_until = False, 0.0
 
     def _changed(self) -> None:
-        """The connection is up, or lost."""
         self._trusted_until = 0.0
         self._wake.set()
 

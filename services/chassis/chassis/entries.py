@@ -50,14 +50,13 @@ def names(cache: str, format: str, keys: Sequence[str]) -> tuple[list[str], list
 
 def packed(head: bytes, body: bytes) -> bytes:
     """The value of an entry: `head` (epoch and tag), a check sum, the body."""
-    return b"%b%b%b" % (head, zlib.crc32(body, zlib.crc32(head)).to_bytes(_CHECK_BYTES), body)
+    return b"%b%b%b" % (head, zlib.crc32(body).to_bytes(_CHECK_BYTES), body)
 
 
 def unpacked(head: bytes, value: object) -> bytes | None:
     """The body; None for what was packed under another head, or is no entry at all."""
-    start = len(head) + _CHECK_BYTES
-    if not isinstance(value, bytes) or not value.startswith(head) or len(value) < start:
+    if not isinstance(value, bytes) or not value.startswith(head):
         return None
-    body = value[start:]
-    whole = zlib.crc32(body, zlib.crc32(head)).to_bytes(_CHECK_BYTES) == value[len(head) : start]
-    return body if whole else None
+    end = len(head) + _CHECK_BYTES
+    body = value[end:]
+    return body if value[len(head) : end] == zlib.crc32(body).to_bytes(_CHECK_BYTES) else None

@@ -89,6 +89,11 @@ class Pending:
         PENDING.set(len(self.evictions))
         return True
 
+    def take_over(self, found: Sequence[Eviction]) -> bool:
+        """Adds what was read from the records and is not known yet; whether that is all that there is."""
+        known = self.records
+        return all(self.add(each) for each in found if each.record not in known) and len(found) < BATCH
+
     def settle(self, *evictions: Eviction) -> None:
         """These are done with."""
         self.settled.update(each.record for each in evictions if each.record is not None)

@@ -223,6 +223,17 @@ async def test_a_redis_that_refuses_is_a_miss_and_its_evictions_are_not_dropped(
     await eventually(kept)
 
 
+async def test_a_cache_that_is_not_read_says_why_once(cache, redis, capsys) -> None:
+    with refusing(redis, "a replica"):
+        await eventually(lambda: _down(cache))
+        await asyncio.sleep(0.6)
+    await eventually(lambda: _up(cache))
+    lines = capsys.readouterr().out
+    assert lines.count("the cache is not read") == 1
+    assert "READONLY" in lines
+    assert lines.count("the cache is read again") == 1
+
+
 async def test_an_eviction_that_nobody_takes_note_of_is_an_error(cache, postgres, redis, database_environ) -> None:
     """A consumer then tries its message again."""
     role = database_environ["DATABASE_USER"]
