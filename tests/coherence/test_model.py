@@ -138,7 +138,7 @@ class Machine(RuleBasedStateMachine):
 
 
 BOUNDED = bounds(
-    max_examples=4,
+    max_examples=3,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
