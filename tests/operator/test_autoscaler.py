@@ -26,7 +26,7 @@ def replicas(platforms: Platforms) -> int:
 def passes_over(platforms: Platforms, operator: Operator) -> None:
     """Wait for two more passes, with something changed beside the number of pods."""
     before = operator.metric("healthcare_operator_reconciles_total")
-    platforms.kubectl("annotate", "hcp", "care", "touched=yes", "--overwrite")
+    platforms.kubectl("annotate", "hcp", "care", f"touched={before:.0f}", "--overwrite")
     eventually(lambda: operator.metric("healthcare_operator_reconciles_total") > before, "another pass", 40)
 
 
