@@ -1,7 +1,7 @@
 """Writes, and the rules they keep."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +17,10 @@ from chassis.statement import Statement
 from chassis.transaction import Transaction
 from healthcare_contracts import topics
 
-from appointment_service.models import LONGEST, Status, appointment, cached_patient
+from appointment_service.models import Status, appointment, cached_patient
 from appointment_service.queries import CACHE
 from appointment_service.schemas import AppointmentCreate, AppointmentUpdate, appointment_event
+from appointment_service.times import check_lasting
 
 log = logs.logger(__name__)
 
@@ -31,9 +32,6 @@ NEXT = {
     Status.NO_SHOW: set[Status](),
 }
 """Which state may follow which; staying is always allowed."""
-
-YEARS = range(1900, 2201)
-SHORTEST = timedelta(minutes=1)
 
 _EDITED = ("start_time", "end_time", "notes", "status", "updated_at")
 _INSERT = Statement(recorded(sa.insert(appointment).returning(*appointment.c), CACHE))
@@ -77,7 +75,7 @@ async def book_appointment(tx: Transaction, cache: Cache, new: AppointmentCreate
         Invalid: the times are wrong, or a status other than SCHEDULED is asked for.
         Conflict: the patient was deleted.
     """
-    _check_times(new)
+    check_lasting(new.start_time, new.end_time)
     if new.status not in (None, Status.SCHEDULED):
         raise Invalid([FieldError("status", "must be SCHEDULED for a new appointment")])
     shown = await _patient_version(tx, new.patient_id)
@@ -116,7 +114,9 @@ async def change_appointment(
     if change.patient_id != row["patient_id"]:
         raise Invalid([FieldError("patientId", "cannot change")])
     if (change.start_time, change.end_time) != (row["start_time"], row["end_time"]):
-        _check_times(change)  # older rows may break the rules, and have to be cancelled all the same
+        check_lasting(
+            change.start_time, change.end_time
+        )  # older rows may break the rules, and have to be cancelled all the same
     changed = await tx.fetch_one(
         _UPDATE,
         appointment_id=id,
@@ -165,21 +165,6 @@ async def _locked(tx: Transaction, id: UUID, conditions: Conditions) -> Any:
         raise NotFound("appointment")
     conditions.check(row["version"])
     return row
-
-
-def _check_times(wanted: AppointmentUpdate) -> None:
-    start, end = wanted.start_time, wanted.end_time
-    found = [
-        FieldError(name, f"must be between {YEARS[0]} and {YEARS[-1]}")
-        for name, moment in (("startTime", start), ("endTime", end))
-        if moment.year not in YEARS
-    ]
-    if end <= start:
-        found.append(FieldError("endTime", "must be after startTime"))
-    elif not SHORTEST <= end - start <= LONGEST:
-        found.append(FieldError("endTime", "must be 1 minute to 24 hours after startTime"))
-    if found:
-        raise Invalid(found)
 
 
 def _next(now: Status, wanted: Status | None) -> Status:

@@ -4,9 +4,14 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated
 
+from chassis.errors import FieldError, Invalid
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
 
+from appointment_service.models import LONGEST
+
 LONGEST_SPAN = timedelta(days=92)
+YEARS = range(1900, 2201)
+SHORTEST = timedelta(minutes=1)
 _LATEST = datetime.max  # noqa: DTZ901 - local, as all here
 _DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -30,6 +35,25 @@ _DOCUMENTED = WithJsonSchema(
 )
 LocalDateTime = Annotated[datetime, BeforeValidator(_date_time), AfterValidator(_local), _DOCUMENTED]
 _date_times: TypeAdapter[datetime] = TypeAdapter(LocalDateTime)
+
+
+def check_lasting(start: datetime, end: datetime) -> None:
+    """Passes when an appointment may begin and end then.
+
+    Raises:
+        Invalid: it lasts less than SHORTEST or more than LONGEST, or lies outside of YEARS.
+    """
+    found = [
+        FieldError(name, f"must be between {YEARS[0]} and {YEARS[-1]}")
+        for name, moment in (("startTime", start), ("endTime", end))
+        if moment.year not in YEARS
+    ]
+    if end <= start:
+        found.append(FieldError("endTime", "must be after startTime"))
+    elif not SHORTEST <= end - start <= LONGEST:
+        found.append(FieldError("endTime", "must be 1 minute to 24 hours after startTime"))
+    if found:
+        raise Invalid(found)
 
 
 class Moment:
