@@ -152,7 +152,7 @@ class Relay:
     async def _tell(self) -> None:
         """Beside the work, which waits while Kafka is away: then the numbers matter most."""
         while True:
-            with suppress(Unavailable):
+            with suppress(Exception):  # a watch that had ended would show old numbers for ever
                 depth, oldest = await self._database.fetch_one(_WAITING) or (0, 0.0)
                 DEPTH.set(depth)
                 OLDEST.set(oldest)
