@@ -52,7 +52,7 @@ class Gateway:
             route.pool: Pool(
                 route.pool,
                 settings.upstream_urls[route.upstream],
-                concurrency=settings.upstream_concurrency,
+                concurrency=settings.upstream_concurrency * route.crowd,
                 connect_seconds=settings.upstream_connect_seconds,
             )
             for route in ROUTES

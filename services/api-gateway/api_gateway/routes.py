@@ -45,6 +45,7 @@ class Route:
     timeout: float = 10.0
     exact: bool = False
     group: str = ""
+    crowd: int = 1  # its bulkhead in UPSTREAM_CONCURRENCY; more where the service refuses early by itself
     quota_of: str = ""
 
     @property
@@ -67,6 +68,7 @@ def _hashing(name: str) -> Route:
         methods=("POST", "OPTIONS"),
         quota="auth",
         quota_of="auth",
+        crowd=4,
         group="hashing",
     )
 

@@ -22,12 +22,13 @@ SETTLE_SECONDS = 0.25
 
 
 class _Waiter:
-    __slots__ = ("caller", "number", "suspect", "turn")
+    __slots__ = ("began", "caller", "number", "suspect", "turn")
 
     def __init__(self, caller: Caller, number: int, turn: "asyncio.Future[None]") -> None:
         self.caller = caller
         self.number = number
         self.turn = turn
+        self.began = 0.0
         self.suspect = False  # says, once its turn has come, whether it went as one who failed lately
 
 
@@ -77,6 +78,7 @@ class FairQueue:
                 break
             self._waiting.remove(first)
             if not first.turn.done():
+                first.began = asyncio.get_running_loop().time()
                 self._running.add(first)
                 first.turn.set_result(None)
         while len(self._waiting) > LONGEST:
@@ -87,13 +89,18 @@ class FairQueue:
     def _shed(self) -> None:
         """Refuse those who cannot have their turn in time."""
         self._shedding = None
-        hashes = max(1, int(PATIENCE_SECONDS / self._cost()))
-        room = max(0, self._threads * hashes - len(self._running))
-        for each in sorted(self._waiting, key=self._rank)[room:]:
-            self._refuse(each)
-        suspects = [each for each in self._waiting if self._is_suspect(each)]
-        for each in sorted(suspects, key=self._rank)[hashes:]:
-            self._refuse(each)
+        cost, now = self._cost(), asyncio.get_running_loop().time()
+        free = sorted(max(0.0, each.began + cost - now) for each in self._running)
+        free = [0.0] * (self._threads - len(free)) + free
+        suspects = 0
+        for place, each in enumerate(sorted(self._waiting, key=self._rank)):
+            start = free.pop(0)
+            free = sorted([*free, start + cost])
+            suspect = self._is_suspect(each)
+            suspects += suspect
+            late = max(start, (suspects - 1) * cost if suspect else 0.0) + cost > PATIENCE_SECONDS
+            if late and place:  # whoever is first may hope: the estimate is none
+                self._refuse(each)
 
     def _refuse(self, waiter: _Waiter) -> None:
         if waiter in self._waiting:
