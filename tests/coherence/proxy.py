@@ -36,6 +36,7 @@ class _Link:
         self.client.lost = self._hung_up
         self._server: _Side | None = None
         self._port = 0
+        self._unanswered = False
         self._requests: asyncio.Queue[bytes] = asyncio.Queue()
         self._task = asyncio.get_running_loop().create_task(self._forward())
 
@@ -53,6 +54,10 @@ class _Link:
             await self._proxy.passing.wait()
             if self._server is None or self._port != self._proxy.target:
                 if self._server is not None:
+                    await asyncio.sleep(0.02)
+                    if self._unanswered:  # a reply that is lost would shift all later ones, which no proxy does
+                        self.close()
+                        return
                     self._server.lost = lambda: None
                     self._server.close()
                 self._port, server = self._proxy.target, _Side()
@@ -64,9 +69,11 @@ class _Link:
                     return
                 self._server = server
             if self._server.transport is not None:
+                self._unanswered = True
                 self._server.transport.write(data)
 
     def _answered(self, data: bytes) -> None:
+        self._unanswered = False
         if not self._proxy.muted and self.client.transport is not None:
             self.client.transport.write(data)
 
