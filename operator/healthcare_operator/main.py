@@ -61,7 +61,13 @@ Refers = Callable[[str, str], list[Key]]
 """The platforms that a Secret is given to, by its namespace and name."""
 
 
-def register(registry: kopf.OperatorRegistry, queue: WorkQueue, warming: WorkQueue, refers: Refers) -> None:
+def register(
+    registry: kopf.OperatorRegistry,
+    queue: WorkQueue,
+    warming: WorkQueue,
+    refers: Refers,
+    definition: watching.Definition,
+) -> None:
     """What is watched, and to which platform an event belongs; `warming` hears of platforms alone."""
     known: dict[Key, int] = {}
 
@@ -90,7 +96,8 @@ def register(registry: kopf.OperatorRegistry, queue: WorkQueue, warming: WorkQue
             queue.add(key)
 
     @kopf.on.event("apiextensions.k8s.io", "v1", "customresourcedefinitions", registry=registry)
-    async def definition(name: str | None, **_: Any) -> None:
+    async def defined(name: str | None, event: kopf.RawEvent, **_: Any) -> None:
+        definition.seen(name, event["type"])
         if (name or "").endswith(DEFINITIONS):
             for key in known:
                 queue.add(key)
@@ -111,8 +118,10 @@ async def run(settings: Settings) -> None:
     for sig in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sig, stop.set)
     registry = kopf.OperatorRegistry()
-    register(registry, queue, warming, reconciler.refers)
-    parts = [stop.wait(), watching.watch(settings, registry, api, stop), _lead(queue, warming, reconciler, lease)]
+    definition = watching.Definition()
+    register(registry, queue, warming, reconciler.refers, definition)
+    watch = watching.watch(settings, registry, api, definition, stop)
+    parts = [stop.wait(), watch, _lead(queue, warming, reconciler, lease)]
     tasks = [asyncio.create_task(part) for part in parts]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
