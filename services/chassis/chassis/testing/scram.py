@@ -60,4 +60,5 @@ class ScramKafka(Kafka):
         words = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self.properties)]
         for user, password in self.passwords.items():
             words += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
-        subprocess.run(_java(*words), capture_output=True, text=True, check=True)  # noqa: S603 - the tests' own words
+        # log.dirs is relative to the server's folder (hpctl.embedded.kafka).
+        subprocess.run(_java(*words), cwd=self.directory, capture_output=True, text=True, check=True)  # noqa: S603 - the tests' own words
