@@ -50,7 +50,7 @@ test-compose: install ## images and docker-compose.yml on a private engine (root
 	@$(RUN) pytest tests/compose $(PYTEST)
 
 standins: install ## compile what stand-ins for images and the tests' node are made of (Go, Rust), minutes once; the tests do it where it is missing
-	@$(RUN) nice -n 19 python -m tests.engine.programs && $(RUN) nice -n 19 python -m tests.cluster.build
+	@$(RUN) python -m tests.engine.programs && $(RUN) python -m tests.cluster.build
 
 test-cluster: install ## real pods: walkthrough, lost pods, restarts, upgrades (CLUSTER_NODE=kind, or own or kind-built, as root; SKIP_CLUSTER=1)
 	@$(RUN) pytest tests/cluster/pods $(PYTEST)

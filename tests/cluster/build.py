@@ -131,7 +131,7 @@ def _installed(name: str, module: str, version: str) -> Path:
 
 def go(*words: str, cwd: Path, **environ: str) -> str:
     """What the toolchain printed. Raises BuildError."""
-    command = ["nice", str(_toolchain()), *words]
+    command = ["nice", "-n", "5", str(_toolchain()), *words]
     settings = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"} | environ
     done = subprocess.run(
         command, cwd=cwd, env=settings, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False

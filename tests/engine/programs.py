@@ -38,7 +38,7 @@ def _build_kafka_exporter(target: Path) -> None:
     install_libraries(
         {"libcurl": "libcurl4-openssl-dev", "openssl": "libssl-dev", "libsasl2": "libsasl2-dev", "zlib": "zlib1g-dev"}
     )
-    command = ["nice", _cargo(), "install", "--locked", "--quiet", f"klag-exporter@{KAFKA_EXPORTER}"]
+    command = ["nice", "-n", "5", _cargo(), "install", "--locked", "--quiet", f"klag-exporter@{KAFKA_EXPORTER}"]
     done = subprocess.run(
         [*command, "--root", target.parent, "--target-dir", target.parent / "objects"],
         capture_output=True,
