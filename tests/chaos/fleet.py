@@ -199,7 +199,9 @@ class Client:
     async def dead_letters(self) -> dict[str, list[bytes]]:
         async with self.fleet.topics.producer() as producer:
             known = await producer.client.fetch_all_metadata()
-            return await self.fleet.topics.filled([name for name in known.topics() if name.endswith(".dlq")])
+            ours = [name for name in known.topics() if name.startswith(self.fleet.prefix) and name.endswith(".dlq")]
+            assert ours, "the consumers of this fleet have made no dead-letter topic"
+            return await self.fleet.topics.filled(ours)
 
 
 async def settle(check: Any, until: float) -> None:
