@@ -12,10 +12,10 @@ from healthcare_operator.helm import Charts
 from healthcare_operator.reconcile import Reconciler
 from healthcare_operator.settings import Settings
 from kubernetes.aio import client
-from structlog.testing import capture_logs
 
 from tests.cluster.api import Api as User
 from tests.cluster.controlplane import ControlPlane
+from tests.operator.captured import captured_logs
 from tests.operator.faulty import CUT, Faulty
 from tests.operator.platforms import Platforms
 
@@ -91,7 +91,7 @@ async def test_one_object_that_is_refused_is_told_of_and_the_others_are_applied(
         said, tag = f"no, says {status}", f"v{number}"
         passes.edit(tag)
         passes.proxy.break_at("PATCH", f"deployments/{BILLING}$", status, said)
-        with capture_logs() as logged:
+        with captured_logs() as logged:
             assert await passes.make() is None
         words = passes.told()
         assert passes.proxy.hits
@@ -114,7 +114,7 @@ async def test_a_kind_that_cannot_be_read_is_told_of_and_the_others_are_applied(
         said, tag = f"no, says {status}", f"v{number}"
         passes.edit(tag)
         passes.proxy.break_at("GET", "/serviceaccounts$", status, said)
-        with capture_logs() as logged:
+        with captured_logs() as logged:
             assert await passes.make() is None
         words = passes.told()
         assert passes.proxy.hits
@@ -139,7 +139,7 @@ async def test_what_a_pass_cannot_do_without_is_told_of_when_it_fails_again(pass
         said, tag = f"no, says {status}", f"v{number}"
         passes.edit(tag)
         passes.proxy.break_at("GET", path, status, said)
-        with capture_logs() as logged:
+        with captured_logs() as logged:
             assert await passes.make() is not None
             assert await passes.make() is not None
         words = passes.told()
@@ -162,7 +162,7 @@ async def test_what_cannot_be_deleted_is_told_of_and_deleted_later(passes: Passe
         said = f"no, says {status}"
         passes.edit("one", services={"billing-service": {"replicas": 1}})
         passes.proxy.break_at("DELETE", f"poddisruptionbudgets/{BILLING}$", status, said)
-        with capture_logs() as logged:
+        with captured_logs() as logged:
             assert await passes.make() is None
         assert passes.proxy.hits
         words = passes.told()
@@ -185,7 +185,7 @@ async def test_a_status_that_cannot_be_written_is_written_later_and_the_log_has_
         said, tag = f"no, says {status}", f"v{number}"
         passes.edit(tag)
         passes.proxy.break_at("PATCH", "/status$", status, said)
-        with capture_logs() as logged:
+        with captured_logs() as logged:
             await passes.make()
         assert passes.proxy.hits
         assert passes.tag(BILLING) == tag, "what is in the inventory is applied all the same"
@@ -201,7 +201,7 @@ async def test_an_event_that_cannot_be_written_changes_nothing_else(passes: Pass
         said = f"no, says {status}"
         passes.proxy.break_at("POST", "/events$", status, said)
         passes.change({"suspend": number % 2 == 0})
-        with capture_logs() as logged:
+        with captured_logs() as logged:
             assert await passes.make() is None
         assert passes.proxy.hits
         expected = "did not answer" if status == CUT else said

@@ -11,9 +11,9 @@ from healthcare_operator.errors import NotLeading
 from healthcare_operator.lease import Lease, Lost
 from healthcare_operator.platform import Ref
 from kubernetes.aio import client
-from structlog.testing import capture_logs
 
 from tests.cluster.controlplane import ControlPlane
+from tests.operator.captured import captured_logs
 from tests.operator.faulty import CUT, Faulty
 from tests.operator.test_api_errors import STATUSES
 
@@ -48,7 +48,7 @@ async def test_who_cannot_renew_stops_in_time_and_leads_again_when_it_can(
         said = f"no, says {status}"
         proxy.break_at("PUT", "/leases/", status, said)
         began = time.monotonic()
-        with capture_logs() as logged, pytest.raises(Lost):
+        with captured_logs() as logged, pytest.raises(Lost):
             await lease.keep()
         assert time.monotonic() - began < SECONDS, status
         assert not lease.valid()

@@ -62,6 +62,10 @@ def _to_json(_: Any, __: str, event: structlog.typing.EventDict) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
+_chain: list[structlog.typing.Processor] = []
+"""What `configure` made last; always this list, which every logger keeps that was used before."""
+
+
 class _Output:
     """Standard output, for which a full disk costs lines and never a request."""
 
@@ -148,8 +152,9 @@ def configure(service: str, level: str = "info") -> None:
 
     number = logging.getLevelNamesMapping()[level.upper()]
     _access.service, _access.on = service, number <= logging.INFO
+    _chain[:] = [name, *_processors, _to_json]
     structlog.configure(
-        processors=[name, *_processors, _to_json],
+        processors=_chain,
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _output)),
         cache_logger_on_first_use=True,
