@@ -100,7 +100,7 @@ SHARED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         "the topicPrefix a.",
     ),
     ({"kafka": KAFKA}, {"kafka": {**KAFKA, "bootstrapServers": "b-1.example:9093"}}, "there", ""),
-    ({"redis": REDIS}, {"redis": {**REDIS, "host": "CACHE.example."}}, "there", "the database 0 of the Redis "),
+    ({"redis": REDIS}, {"redis": {**REDIS, "port": 6379}}, "there", "the database 0 of the Redis "),
     ({"redis": REDIS}, {"redis": {**REDIS, "port": 6380}}, "there", ""),
     ({"redis": {**REDIS, "host": "cache"}}, {"redis": {**REDIS, "host": "cache"}}, "there", ""),
     ({"redis": {**REDIS, "host": "cache"}}, {"redis": {**REDIS, "host": "cache"}}, "here", "the database 0 of"),
