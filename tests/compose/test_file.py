@@ -17,7 +17,7 @@ from tests.engine.needs import client_configuration
 MIGRATED = [service.name for service in SERVICES if service.database_port]
 OURS = [service.name for service in SERVICES]
 # Decided by the container itself: its own ports stay, and a debugger belongs to a developer's machine.
-FIXED = {"HOST", "DEBUG_PORT", "APP_VERSION", "REDIS_PORT", "BILLING_SERVICE_GRPC_PORT"} | {
+FIXED = {"HOST", "DEBUG_PORT", "APP_VERSION", "REDIS_PORT", "BILLING_SERVICE_GRPC_PORT", "DISK_SPACE_PATH"} | {
     service.port for service in SERVICES
 }
 # Files that Kubernetes and other platforms mount.
