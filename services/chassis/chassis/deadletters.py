@@ -28,6 +28,11 @@ REPLAY_GROUP = "replay-group"
 It went into the topic that it came from. Another group that cannot handle it passes it over, for it has put the
 original aside already. Goes with the next release."""
 
+LARGEST = 2_000_000
+"""Bytes of a message that a dead-letter topic has room for, beside our headers. No producer of ours sends as many."""
+CUT = 1_000_000
+"""Bytes of its value that are kept of a larger one: what a compressed batch unpacks to has no limit."""
+
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -92,14 +97,21 @@ class DeadLetters:
         self._group = group
 
     async def put(self, record: ConsumerRecord, topic: str, error: Exception) -> None:
-        """Send the record's own bytes, key and headers; raises when the brokers did not take it."""
+        """Send the record's own bytes, key and headers; raises when the brokers did not take it.
+
+        Of a record above LARGEST only the beginning of its value goes, and the reason says so.
+        """
         destination = self._prefix + topic_of(topic, self._group)
-        own = [header for header in record.headers if header[0] != REPLAY_SOURCE]
-        described = _describe(record, self._group, error)
-        await self._producer.send(destination, record.key, record.value, [*own, *described])
+        key, value, own = record.key, record.value, [each for each in record.headers if each[0] != REPLAY_SOURCE]
+        why, size = reason(error), _size(record)
+        if size > LARGEST:
+            key, value, own = None, (value or b"")[:CUT], []
+            why += f"; cut: it has about {size} bytes"
+        described = _describe(record, self._group, error, why)
+        await self._producer.send(destination, key, value, [*own, *described])
         DEAD_LETTERS.labels(self._group, topic).inc()
         log.error("message dead-lettered", topic=topic, partition=record.partition, offset=record.offset,
-                  group=self._group, error=type(error).__name__, reason=reason(error))  # fmt: skip
+                  group=self._group, error=type(error).__name__, reason=why)  # fmt: skip
 
 
 def reason(error: Exception) -> str:
@@ -112,8 +124,14 @@ def reason(error: Exception) -> str:
     return f"the handler failed with {type(error).__name__}"
 
 
-def _describe(record: ConsumerRecord, group: str, error: Exception) -> Headers:
+def _size(record: ConsumerRecord) -> int:
+    """Bytes, and ten for the lengths of each header."""
+    headers = sum(len(name.encode()) + len(value or b"") + 10 for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _describe(record: ConsumerRecord, group: str, error: Exception, why: str) -> Headers:
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     place = (record.topic, record.partition, record.offset)
-    values = (type(error).__name__, reason(error), *place, group, time)
+    values = (type(error).__name__, why, *place, group, time)
     return [(HEADER + name, str(value).encode()) for name, value in zip(FACTS, values, strict=True)]

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faststream import AckPolicy, BaseMiddleware, ContextRepo
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from chassis import batches
 from chassis.offsets import Offsets
 from chassis.retries import Backoff
 from chassis.security import kafka_broker
@@ -94,6 +95,7 @@ class Member:
 
     async def start(self) -> AIOKafkaConsumer:
         """Join the group; raises KafkaError or OSError when that cannot be done now."""
+        batches.install()
         try:
             await self._broker.start()
         except BaseException:

@@ -7,6 +7,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from chassis import batches
+
 LARGEST_BYTES = 2_097_152
 """A dead letter is the largest message that the brokers take (1 MiB) and the headers that say why."""
 
@@ -69,6 +71,7 @@ async def connected(client: Mapping[str, Any]) -> AsyncIterator[TopicLog]:
     Raises:
         KafkaError: they do not answer.
     """
+    batches.install()
     # A short wait, for each partition is left as soon as its end is reached.
     reader = AIOKafkaConsumer(**client, enable_auto_commit=False, fetch_max_wait_ms=20)
     writer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True, max_request_size=LARGEST_BYTES)
