@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from aiokafka import AIOKafkaProducer
 from chassis.testing import eventually, token
+from chassis.testing.batches import Batch, place
 from hpctl.layout import service_named
 
 from hpctl import state
@@ -133,7 +134,11 @@ async def test_a_rebuild_steps_over_what_can_never_be_stored(running, services):
         good | {"occurredAt": "9999-12-31T23:59:59-23:00", "data": good["data"] | {"version": 4}},
     ]
     async with AIOKafkaProducer(bootstrap_servers=f"127.0.0.1:{running.layout.port('KAFKA_PORT')}") as producer:
-        for event in (good, *bad):
+        record, name = (patient.encode(), json.dumps(good).encode()), b"\xff" * 13
+        strange = Batch([(*record, [(place(name), b"")])], name=name)
+        for batch in (strange, Batch([(*record, [])], packed="trailed gzip")):
+            await (await producer.send_batch(batch, "patient.updated", partition=0))
+        for event in bad:
             await producer.send_and_wait(event["type"], json.dumps(event).encode(), key=patient.encode())
     await eventually(lambda: _has(database, patient, "name", "Newest Good"))
     await database.execute("DELETE FROM cached_patient WHERE patient_id = $1", uuid.UUID(patient))
@@ -141,7 +146,7 @@ async def test_a_rebuild_steps_over_what_can_never_be_stored(running, services):
     assert done.returncode == 0, done.stdout + done.stderr
     unreadable = re.search(r"(\d+) messages are not readable", done.stdout)
     assert unreadable is not None
-    assert int(unreadable[1]) >= len(bad)
+    assert int(unreadable[1]) >= len(bad) + 1
     assert "MARK" not in done.stdout + done.stderr
     assert (await projected(database, patient))["name"] == "Newest Good"
 

@@ -9,6 +9,7 @@ from chassis.deadletterlog import DeadLetterLog
 from chassis.errors import Poison
 from chassis.received import read
 from chassis.testing import eventually
+from chassis.testing.batches import Batch, place
 from healthcare_contracts.topics import TOPICS, Topic
 from hpctl.layout import Layout
 
@@ -97,6 +98,17 @@ async def _forge(client: dict[str, str], subjects: tuple[str, ...]) -> dict[str,
             for record in records:
                 await producer.send(topic.name, record.value, key=record.key)
             await producer.send(topic.name, None, key=subjects[0].upper().encode())
-            expected.update({f"{topic.name}.{group}.dlq": len(records) for group in topic.groups})
+            for batch in _unreadable(subjects[0].encode()):
+                await (await producer.send_batch(batch, topic.name, partition=0))
+            expected.update({f"{topic.name}.{group}.dlq": len(records) + 2 for group in topic.groups})
         await producer.flush()
     return dict(expected)
+
+
+def _unreadable(key: bytes) -> list[Batch]:
+    """What the client library does not read: a header's name that is no UTF-8, and a batch that it does not unpack."""
+    name, forgery = b"\xff" * 13, b"{}"
+    return [
+        Batch([(key, forgery, [(place(name), b"")])], name=name),
+        Batch([(key, forgery, [])], packed="trailed gzip"),
+    ]
