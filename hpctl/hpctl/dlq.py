@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from aiokafka.errors import KafkaError
-from chassis.deadletterlog import DeadLetterLog
+from chassis.deadletterlog import DeadLetterLog, Letter
 from chassis.deadletters import HEADER
 from chassis.errors import Conflict, NotFound
 from rich.table import Table
@@ -45,8 +45,7 @@ class _Kafka:
         self._log, self.counts, self.replay, self.discard = log, log.counts, log.replay, log.discard
 
     async def letters(self, topic: str, *, opened: bool) -> list[dict[str, Any]]:
-        letters = await self._log.letters(topic)
-        return [letter.opened() if opened else letter.described() for letter in letters]
+        return await self._log.letters(topic, shown=Letter.opened if opened else Letter.described)
 
 
 @asynccontextmanager

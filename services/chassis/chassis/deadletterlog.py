@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import MessageSizeTooLargeError
 
-from chassis.deadletters import FACTS, HEADER, REPLAY_GROUP, REPLAY_SOURCE, SUFFIX, Origin, replay_topic_of
+from chassis.deadletters import CUT, FACTS, HEADER, REPLAY_GROUP, REPLAY_SOURCE, SUFFIX, Origin, replay_topic_of
 from chassis.errors import Conflict, NotFound
 from chassis.topiclog import TopicLog, connected
 
@@ -94,14 +95,16 @@ class DeadLetterLog:
             for topic, origin in dead.items()
         ]
 
-    async def letters(self, topic: str, limit: int = EVERYTHING) -> list[Letter]:
-        """The oldest messages of a topic."""
-        found: list[Letter] = []
+    async def letters(
+        self, topic: str, limit: int = EVERYTHING, shown: Callable[[Letter], Any] = lambda letter: letter
+    ) -> list[Any]:
+        """The oldest messages of a topic, or what is `shown` of each: then only one is in memory at a time."""
+        found: list[Any] = []
         async with connected(self._client) as log, aclosing(self._all(log, topic)) as records:
             async for record in records:
                 if len(found) == limit:
                     break
-                found.append(Letter(record))
+                found.append(shown(Letter(record)))
         return found
 
     async def letter(self, topic: str, partition: int, offset: int) -> Letter:
@@ -133,8 +136,11 @@ class DeadLetterLog:
 
         async def give_back(log: TopicLog, letter: Letter) -> None:
             given = [pair for pair in letter.own_headers if pair[0] not in (REPLAY_SOURCE, REPLAY_GROUP)]
-            headers = [*given, (REPLAY_SOURCE, origin.source.encode())]
-            await log.append(TopicPartition(origin.replay, 0), letter.record.key, letter.record.value, headers)
+            to, source = TopicPartition(origin.replay, 0), (REPLAY_SOURCE, origin.source.encode())
+            try:
+                await log.append(to, letter.record.key, letter.record.value, [*given, source])
+            except MessageSizeTooLargeError:  # a compressed batch brought it; the letters behind it would wait for ever
+                await log.append(to, None, (letter.record.value or b"")[:CUT], [source])
 
         return await self._work_off(topic, count, through, give_back)
 

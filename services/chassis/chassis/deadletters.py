@@ -31,7 +31,7 @@ original aside already. Goes with the next release."""
 LARGEST = 2_000_000
 """Bytes of a message that a dead-letter topic has room for, beside our headers. No producer of ours sends as many."""
 CUT = 1_000_000
-"""Bytes of its value that are kept of a larger one: what a compressed batch unpacks to has no limit."""
+"""Bytes of its value that are kept of a larger one, which a compressed batch can bring (chassis.batches.LARGEST)."""
 
 Headers = Sequence[tuple[str, bytes]]
 

@@ -19,7 +19,7 @@ from chassis import logs, minutes, recent
 from chassis.actuator import Actuator, Part
 from chassis.auth import Principal, Requires, allows
 from chassis.breaker import newly_made
-from chassis.deadletterlog import EVERYTHING, DeadLetterLog
+from chassis.deadletterlog import EVERYTHING, DeadLetterLog, Letter
 from chassis.deadletters import Origin
 from chassis.errors import Unavailable
 from chassis.http import JsonResponse
@@ -115,8 +115,7 @@ class Ops:
         return JsonResponse({"content": found})
 
     async def _letters(self, who: Reader, topic: str) -> Response:
-        letters = await _asked(self._log().letters(topic, MOST_SHOWN))
-        return JsonResponse({"content": [letter.described() for letter in letters]})
+        return JsonResponse({"content": await _asked(self._log().letters(topic, MOST_SHOWN, Letter.described))})
 
     async def _letter(self, request: Request, who: Reader, topic: str, partition: int, offset: int) -> Response:
         letter = await _asked(self._log().letter(topic, partition, offset))

@@ -22,15 +22,30 @@ def trailed(data: bytes) -> bytes:
     return bytes(codec.gzip_encode(data)) + b"behind the end"
 
 
+def gzip_members(data: bytes) -> bytes:
+    """Two, which are one text."""
+    return bytes(codec.gzip_encode(data[:20]) + codec.gzip_encode(data[20:]))
+
+
+def raw_snappy(data: bytes) -> bytes:
+    """Without the frames that Java puts around blocks of it."""
+    return bytes(codec.snappy_encode(data, xerial_compatible=False))
+
+
 CODECS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
     "none": (0, bytes),
     "gzip": (1, codec.gzip_encode),
+    "gzip members": (1, gzip_members),
     "trailed gzip": (1, trailed),
     "snappy": (2, codec.snappy_encode),
+    "raw snappy": (2, raw_snappy),
+    "snappy of 4 GiB": (2, lambda _: b"\xff\xff\xff\xff\x0f"),  # so it says
+    "snappy in circles": (2, lambda data: codec.snappy_encode(data[:20]) + (-8).to_bytes(4, "big", signed=True)),
     "lz4": (3, codec.lz4_encode),
     "zstd": (4, codec.zstd_encode),
 }
 """Name → what the batch says, and what its records are packed by."""
+UNREADABLE = ("trailed gzip", "snappy of 4 GiB", "snappy in circles")
 
 
 class Batch(BatchBuilder):  # type: ignore[misc]  # aiokafka ships no types
