@@ -64,6 +64,8 @@ class Downstream(Connection):
     def eof_received(self) -> bool:
         """The client sends no more; what it has asked for as a whole is answered before the connection closes."""
         self._half_closed = True
+        if self.state is LINGER:
+            return False  # both sides have said their last word
         if self.state is HEAD and not self.client_full:
             self.close()  # of the buffer nothing can become a request any more
         elif self.state is BODY:

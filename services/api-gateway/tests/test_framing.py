@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from api_gateway.testing import Edge, Service
+from chassis.testing import eventually
 
 HOST = b"Host: gateway\r\n"
 GET = b"GET /auth/me HTTP/1.1\r\n"
@@ -242,3 +243,13 @@ async def test_half_a_request_with_a_closed_half_is_not_waited_for(edge: Edge, u
         line.send(unfinished)
         line.writer.write_eof()
         assert await line.closed()
+
+
+async def test_a_client_that_was_refused_and_leaves_holds_no_connection(edge: Edge) -> None:
+    """The gateway lingers for those that still send (RFC 9112, section 9.6), not for those that have closed."""
+    async with edge.connect() as line:
+        line.send(CORPUS["no Host"])
+        assert (await line.reply()).status == 400
+        assert await line.closed()
+        assert len(edge.plane.connections.open) == 1
+    await eventually(lambda: not edge.plane.connections.open, within=1)
