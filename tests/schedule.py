@@ -1,13 +1,15 @@
-"""The order of a run in several workers, and what `--quick` leaves out.
+"""The order of a run in several workers, when its servers end, and what `--quick` leaves out.
 
-pytest-xdist gives whole files to whoever is free, so the longest come first; a worker keeps its servers from file to
-file. What has to be compiled first is waited for outside a test's time limit.
+pytest-xdist gives whole files to whoever is free, so the longest come first; a worker keeps its databases from file to
+file. A whole platform ends with the last test in a row that uses it: two cores would go on paying for one that idles.
+What has to be compiled first is waited for outside a test's time limit.
 """
 
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
@@ -31,7 +33,7 @@ LONGEST = (
 )
 """Files that take longest, as a run with `--durations=50` says; all others follow in the order of their folders."""
 
-WHOLE_PLATFORMS = {"stack", "platform", "cluster", "third_party", "standin", "browser", "observatory"}
+WHOLE_PLATFORMS = {"stack", "platform", "cluster", "third_party", "standin", "operator", "browser", "observatory"}
 """Fixtures that start a platform, a control plane, a browser or a monitoring stack."""
 
 
@@ -49,6 +51,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if "PYTEST_XDIST_WORKER" in os.environ:
         rank = {name: place for place, name in enumerate(LONGEST)}
         items.sort(key=lambda item: rank.get(_file(item), len(rank)))
+
+
+_platforms: dict[pytest.FixtureDef[Any], pytest.FixtureRequest] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
+    """Remember the whole platforms of the session that run."""
+    if fixturedef.scope == "session" and fixturedef.argname in WHOLE_PLATFORMS:
+        _platforms[fixturedef] = request
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """End those that the next test does not use; one that is asked for again starts again."""
+    try:
+        return (yield)
+    finally:
+        wanted = {definition for definitions in _definitions(nextitem) for definition in definitions}
+        for definition in [*reversed(_platforms)]:
+            if definition not in wanted:
+                definition.finish(_platforms.pop(definition))
+
+
+def _definitions(item: pytest.Item | None) -> Iterable[Sequence[pytest.FixtureDef[Any]]]:
+    return item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
