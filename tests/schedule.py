@@ -36,6 +36,9 @@ LONGEST = (
 WHOLE_PLATFORMS = {"stack", "platform", "cluster", "third_party", "standin", "operator", "browser", "observatory"}
 """Fixtures that start a platform, a control plane, a browser or a monitoring stack."""
 
+KINDS = ({"stack", "platform"}, {"cluster"})
+"""Whole platforms by kind, in the order in which their files come; what needs none comes last."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--quick`: the inner loop."""
@@ -43,14 +46,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect for `--quick`; sort whole files, in workers alone: a person's own selection keeps its order."""
+    """Deselect for `--quick`; sort whole files, in workers alone: a person's own selection keeps its order.
+
+    Files of one kind of platform are neighbours, so that a worker starts each kind about once.
+    """
     if config.getoption("quick"):
         quick = [item for item in items if _file(item) not in LONGEST and not _needs(item, WHOLE_PLATFORMS)]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(quick)])
         items[:] = quick
     if "PYTEST_XDIST_WORKER" in os.environ:
-        rank = {name: place for place, name in enumerate(LONGEST)}
-        items.sort(key=lambda item: rank.get(_file(item), len(rank)))
+        place = {name: place for place, name in enumerate(LONGEST)}
+        kind: dict[str, int] = {}
+        for item in items:
+            kind[_file(item)] = min(kind.get(_file(item), len(KINDS)), _kind(item))
+        items.sort(key=lambda item: (kind[_file(item)], place.get(_file(item), len(place))))
 
 
 _platforms: dict[pytest.FixtureDef[Any], pytest.FixtureRequest] = {}
@@ -76,10 +85,6 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
                 definition.finish(_platforms.pop(definition))
 
 
-def _definitions(item: pytest.Item | None) -> Iterable[Sequence[pytest.FixtureDef[Any]]]:
-    return item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Build the API server where the test needs it: a cold build takes longer than any test may."""
@@ -88,12 +93,21 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     return (yield)
 
 
+def _kind(item: pytest.Item) -> int:
+    return next((rank for rank, fixtures in enumerate(KINDS) if _needs(item, fixtures)), len(KINDS))
+
+
 def _file(item: pytest.Item) -> str:
     return item.nodeid.partition("::")[0]
 
 
 def _needs(item: pytest.Item, fixtures: set[str]) -> bool:
-    return not fixtures.isdisjoint(getattr(item, "fixturenames", ()))
+    found = (definition for definitions in _definitions(item) for definition in definitions)
+    return any(definition.argname in fixtures and definition.scope != "function" for definition in found)
+
+
+def _definitions(item: pytest.Item | None) -> Iterable[Sequence[pytest.FixtureDef[Any]]]:
+    return item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
 
 
 @functools.cache
