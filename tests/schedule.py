@@ -36,7 +36,7 @@ LONGEST = (
 WHOLE_PLATFORMS = {"stack", "platform", "cluster", "third_party", "standin", "operator", "browser", "observatory"}
 """Fixtures that start a platform, a control plane, a browser or a monitoring stack."""
 
-KINDS = ({"stack", "platform"}, {"cluster"})
+KINDS = ({"stack"}, {"platform"}, {"cluster"})
 """Whole platforms by kind, in the order in which their files come; what needs none comes last."""
 
 
