@@ -8,7 +8,7 @@ What has to be compiled first is waited for outside a test's time limit.
 import contextlib
 import functools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -75,14 +75,23 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> It
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """End those that the next test does not use; one that is asked for again starts again."""
+    """End those that no test of the next file uses; one that is asked for again starts again."""
     try:
         return (yield)
     finally:
-        wanted = {definition for definitions in _definitions(nextitem) for definition in definitions}
-        for definition in [*reversed(_platforms)]:
-            if definition not in wanted:
-                definition.finish(_platforms.pop(definition))
+        if nextitem and _file(nextitem) != _file(item):
+            used = _used_by_file(item.session)[_file(nextitem)]
+            for definition in [*reversed(_platforms)]:
+                if definition not in used:
+                    definition.finish(_platforms.pop(definition))
+
+
+@functools.cache
+def _used_by_file(session: pytest.Session) -> Mapping[str, set[pytest.FixtureDef[Any]]]:
+    used: dict[str, set[pytest.FixtureDef[Any]]] = {}
+    for item in session.items:
+        used.setdefault(_file(item), set()).update(*_definitions(item))
+    return used
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
