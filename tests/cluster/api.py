@@ -28,23 +28,12 @@ def kind_of(found: Manifest) -> str:
 
 
 class Api:
-    """Lists, reads, applies and reports. Kinds are named `kind.group`, or `kind` alone for the core group."""
+    """Reads, applies and reports. Kinds are named `kind.group`, or `kind` alone for the core group."""
 
     def __init__(self, cluster: ControlPlane, manager: str) -> None:
         self.manager = manager
         self._cluster = cluster
         self._places: dict[str, tuple[str, str]] = {}
-
-    def list(self, kind: str) -> list[Manifest]:
-        """Every object of a kind in all namespaces; none where the API server does not know the kind."""
-        if not (place := self._place(kind)):
-            return []
-        root, plural = place
-        answer = self._http.get(f"{root}/{plural}", params={"resourceVersion": "0"})
-        if answer.status_code == 404:
-            self._places.pop(kind)
-            return []
-        return self._checked(answer)["items"]
 
     def get(self, kind: str, namespace: str, name: str) -> Manifest | None:
         answer = self._http.get(self._path(kind, namespace, name))
@@ -70,17 +59,21 @@ class Api:
         self._http.close()
 
     def _path(self, kind: str, namespace: str, name: str) -> str:
-        place = self._place(kind)
+        place = self.place(kind)
         if not place:
             raise Refused(f"the API server does not know {kind}")
         root, plural = place
         return f"{root}{f'/namespaces/{namespace}' if namespace else ''}/{plural}/{name}"
 
-    def _place(self, kind: str) -> tuple[str, str] | None:
+    def place(self, kind: str) -> tuple[str, str] | None:
         """The path under which a kind is served; asked again until it is known."""
         if kind not in self._places and (found := self._discover(kind)):
             self._places[kind] = found
         return self._places.get(kind)
+
+    def forget(self, kind: str) -> None:
+        """Ask anew where a kind is served: its definition is gone, or another one came."""
+        self._places.pop(kind, None)
 
     def _discover(self, kind: str) -> tuple[str, str] | None:
         name, _, group = kind.partition(".")

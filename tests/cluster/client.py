@@ -83,7 +83,7 @@ class Client:
         return held.get("Established") == "True"
 
 
-def eventually(look: Callable[[], Any], what: str, within: float, every: float = 0.1) -> Any:
+def eventually(look: Callable[[], Any], what: str, within: float, every: float = 0.2) -> Any:
     """The first true answer of `look` within a deadline; a refusal on the way counts as no answer."""
     deadline = time.monotonic() + within
     last = ""

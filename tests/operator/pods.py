@@ -10,8 +10,9 @@ import httpx2 as httpx
 
 from tests.cluster.api import Api, Manifest, Refused, Unavailable
 from tests.cluster.controlplane import ControlPlane
+from tests.cluster.mirror import Mirror
 
-EVERY_SECONDS = 0.2
+EVERY_SECONDS = 1.0
 READY = {
     "phase": "Running",
     "conditions": [{"type": kind, "status": "True"} for kind in ("Initialized", "ContainersReady", "Ready")],
@@ -25,21 +26,27 @@ class Pods:
 
     def __init__(self, cluster: ControlPlane) -> None:
         self._api = Api(cluster, "pods-stand-in")
+        self._mirror = Mirror(cluster, self._api, ["Pod"])
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pods", daemon=True)
 
     def start(self) -> None:
+        self._mirror.start()
         self._thread.start()
 
     def stop(self) -> None:
         self._ended.set()
+        self._mirror.changed.set()
         self._thread.join(30)
+        self._mirror.stop()
         self._api.close()
 
     def _run(self) -> None:
-        while not self._ended.wait(EVERY_SECONDS):
+        while not self._ended.is_set():
+            self._mirror.changed.wait(EVERY_SECONDS)
+            self._mirror.changed.clear()
             try:
-                for pod in self._api.list("Pod"):
+                for pod in self._mirror.all("Pod"):
                     self._play(pod)
             except (httpx.TransportError, Unavailable):
                 continue

@@ -14,11 +14,14 @@ import httpx2 as httpx
 
 from tests.cluster.api import Api, Refused, Unavailable
 from tests.cluster.controlplane import ControlPlane
+from tests.cluster.mirror import Mirror
 from tests.cluster.standin import gateway, monitoring, postgres, strimzi
 from tests.cluster.standin.world import Invalid, Manifest, Report
 
 OPERATORS: tuple[ModuleType, ...] = (strimzi, postgres, monitoring, gateway)
-EVERY_SECONDS = 0.25
+EVERY_SECONDS = 1.0
+TOGETHER_SECONDS = 0.05
+"""Changes that come in a burst are one pass; what no watch tells of (other kinds, the time) waits a second."""
 GONE = ('"reason":"NotFound"', "NamespaceTerminating")
 WITHOUT_GENERATION = {"Cluster", "Prometheus", "Alertmanager", "ServiceMonitor", "PodMonitor", "PrometheusRule"}
 WITHOUT_GENERATION |= {"Gateway", "HTTPRoute"}
@@ -32,23 +35,28 @@ class StandIn:
         self.problems: list[str] = []
         self._behaviour: dict[tuple[str, str], str] = {}
         self._seen: dict[str, list[Manifest]] = {}
+        self._mirror = Mirror(cluster, self.api, [kind for operator in OPERATORS for kind in operator.JUDGES])
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stand-in", daemon=True)
 
     def start(self) -> None:
         """Begin to answer."""
+        self._mirror.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Fall silent."""
         self._ended.set()
+        self._mirror.changed.set()
         self._thread.join(30)
+        self._mirror.stop()
         self.api.close()
 
     def behave(self, kind: str, how: str, namespace: str = "") -> None:
         """From now on resources of a kind (in a namespace, or everywhere) are `ready`, `failing`, `slow` or so."""
         assert how in {"ready", "failing", "slow", "clinging"}, how
         self._behaviour[kind, namespace] = how
+        self._mirror.changed.set()
 
     def all(self, kind: str, namespace: str) -> list[Manifest]:
         return [found for found in self._seen.get(kind, []) if found["metadata"]["namespace"] == namespace]
@@ -59,14 +67,16 @@ class StandIn:
         return self.api.get(kind, namespace, name)
 
     def _run(self) -> None:
-        while not self._ended.wait(EVERY_SECONDS):
+        while not self._ended.wait(TOGETHER_SECONDS):
+            self._mirror.changed.wait(EVERY_SECONDS)
+            self._mirror.changed.clear()
             try:
                 self._pass()
             except (httpx.TransportError, Unavailable):
                 continue  # the API server is away or busy; the real ones would wait as well
 
     def _pass(self) -> None:
-        self._seen = {kind: self.api.list(kind) for operator in OPERATORS for kind in operator.JUDGES}
+        self._seen = {kind: self._mirror.all(kind) for operator in OPERATORS for kind in operator.JUDGES}
         for operator in OPERATORS:
             for kind in operator.JUDGES:
                 for resource in self._seen[kind]:
