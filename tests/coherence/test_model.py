@@ -17,6 +17,9 @@ from tests.coherence.replica import Settings
 from tests.coherence.store import Store
 from tests.coherence.world import BEHIND_SECONDS, EVERYTHING, NAMES, World
 
+STUCK_SECONDS = 60
+"""No rule takes so long: what waits for ever fails, or nothing would end the run."""
+
 names = strategies.sampled_from(NAMES)
 keys = strategies.sampled_from(EVERYTHING)
 stores = strategies.integers(0, 1)
@@ -63,7 +66,7 @@ class Machine(RuleBasedStateMachine):
         self.run(self.world.start())
 
     def run(self, coroutine: Any) -> Any:
-        return self.runner.run(coroutine)
+        return self.runner.run(asyncio.wait_for(coroutine, STUCK_SECONDS))
 
     @rule(name=names, key=keys)
     def write(self, name: str, key: str) -> None:

@@ -110,7 +110,7 @@ class World:
     def begin_read(self, name: str, key: str) -> None:
         """One that, on a miss, comes back from the database when `finish` lets it."""
         self.replicas[name].gate.clear()
-        self._under_way.append(asyncio.ensure_future(self.read(name, key)))
+        self._under_way.append(asyncio.ensure_future(self._read(name, key)))
 
     async def finish(self) -> None:
         for replica in self.replicas.values():
@@ -119,14 +119,17 @@ class World:
         await asyncio.gather(*under_way)
 
     async def read(self, name: str, key: str) -> None:
+        """What `begin_read` holds is let go: this read may wait for the same answer of the database."""
+        self.replicas[name].gate.set()
+        await self._read(name, key)
+
+    async def _read(self, name: str, key: str) -> None:
         began = time.monotonic()
         version = await self.replicas[name].read(key)
         floor = max((each.version for each in self._written if each.floors(name, key, began)), default=0)
         assert version >= floor, f"{name} read {key} at version {version}, {floor} was written"
 
     async def check(self) -> None:
-        for replica in self.replicas.values():
-            replica.gate.set()
         for name in NAMES:
             for key in EVERYTHING:
                 await self.read(name, key)

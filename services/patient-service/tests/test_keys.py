@@ -160,14 +160,15 @@ async def test_of_two_releases_that_register_one_address_at_once_one_does(client
 @pytest.mark.contract("P17")
 async def test_who_is_older_keeps_an_address_that_two_have(client, new, connection, before, fill) -> None:
     """Rows of an import, with keys that no release made."""
-    [older, younger, third] = await before.register(
-        new(email="Straße@example.com"), new(email="import-1@example.com"), new(email="import-2@example.com")
-    )
-    for number, (id, address) in enumerate([(younger, "STRAßE@example.com"), (third, "straße@example.com")]):
-        await connection.execute("UPDATE patient SET email = $2 WHERE id = $1", id, address)
-        await connection.execute("UPDATE patient SET created_at = now() + $2 WHERE id = $1", id, number * HOUR)
-    # The youngest already holds the key that is the oldest's.
-    await connection.execute("UPDATE patient SET email_key = 'straße@example.com' WHERE id = $1", third)
+    async with connection.transaction():  # or the service would fill some rows in between
+        [older, younger, third] = await before.register(
+            new(email="Straße@example.com"), new(email="import-1@example.com"), new(email="import-2@example.com")
+        )
+        for number, (id, address) in enumerate([(younger, "STRAßE@example.com"), (third, "straße@example.com")]):
+            await connection.execute("UPDATE patient SET email = $2 WHERE id = $1", id, address)
+            await connection.execute("UPDATE patient SET created_at = now() + $2 WHERE id = $1", id, number * HOUR)
+        # The youngest already holds the key that is the oldest's.
+        await connection.execute("UPDATE patient SET email_key = 'straße@example.com' WHERE id = $1", third)
     await fill()
     keys = {row["id"]: row["email_key"] for row in await stored(connection)}
     assert keys[older] == "straße@example.com"
