@@ -82,7 +82,7 @@ def test_deletions_of_all_modes_come_to_their_end(operator: Operator, clinging: 
         before[platforms.namespace] = (there(platforms, (*DATA, "secrets")), volumes(platforms))
         assert volumes(platforms), mode
     for platforms, _, _ in all_of_them:
-        platforms.kubectl("delete", "hcp", "care", "--timeout=20s")
+        platforms.kubectl("delete", "hcp", "care", "--timeout=60s")
     for platforms, mode, policy in all_of_them:
         data, claims = before[platforms.namespace]
         if policy == "Delete":
@@ -136,6 +136,6 @@ def test_a_platform_that_is_deleted_while_it_comes_up_leaves_nothing(platforms: 
         eventually(lambda: platforms.get("statefulset", "care-postgres"), "a server", 30, every=0.02)
     if after > 0.5:
         eventually(lambda: volumes(platforms), "a volume", 30)
-    platforms.kubectl("delete", "hcp", "care", "--timeout=20s")
+    platforms.kubectl("delete", "hcp", "care", "--timeout=60s")
     eventually(lambda: not platforms.children(), "end of everything", 60)
     eventually(lambda: not _claims(platforms), "end of volumes", 60)

@@ -115,7 +115,7 @@ def test_a_definition_that_is_deleted_is_one_sentence_and_work_goes_on_when_it_i
 ) -> None:
     operator.start()
     before = len(operator.log.read_text())
-    defined.kubectl("delete", "customresourcedefinition", DEFINITION, "--timeout=60s")
+    defined.kubectl("delete", "customresourcedefinition", DEFINITION, "--timeout=120s")
     try:
         gone = "the definition of HealthcarePlatform is gone"
         eventually(lambda: operator.log.read_text()[before:].count(gone) == 1, "a sentence in the log", 60)

@@ -26,7 +26,7 @@ class Settings(ServiceSettings):
 
 
 @routes.get("/people/{name}")
-async def person(name: str, how: str) -> dict[str, str]:
+async def person(name: str, how: str, email: str = "", search: str = "") -> dict[str, str]:
     with tracing.child("look up", {}):
         if how == "crash":
             raise LookupError(f"{name} broke it")
