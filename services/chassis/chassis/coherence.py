@@ -18,6 +18,7 @@ from chassis.entries import names
 from chassis.errors import Unavailable
 from chassis.evictions import Eviction, Evictions, Pending
 from chassis.fence import Fence
+from chassis.recovery import recovery
 from chassis.redis import RedisConnection
 from chassis.tally import Counter
 
@@ -64,6 +65,7 @@ class Coherence:
 
     async def stop(self) -> None:
         """What Redis has not acknowledged stays recorded."""
+        recovery.forget(self)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -123,6 +125,7 @@ class Coherence:
             if not self._reading:
                 log.info("the cache is read again")
             self._reading, self._trusted_until = True, began + TRUST_SECONDS
+            recovery.succeeded(self)
 
     async def _look(self, age: float) -> None:
         """What the database says: the epoch, and evictions that were left behind; then ours are deleted."""
@@ -185,6 +188,7 @@ class Coherence:
             code = str(error.__cause__ or "").partition(" ")[0]
             log.warning("the cache is not read", error=type(error).__name__, code=code)
         self._reading, self._trusted_until = False, 0.0
+        recovery.failed(self)
 
     def _changed(self) -> None:
         self._trusted_until = 0.0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from chassis.cache import Cache
 from chassis.errors import Unavailable
+from chassis.recovery import recovery
 from chassis.testing import eventually
 from pydantic import BaseModel
 
@@ -149,6 +150,17 @@ async def test_redis_down_slow_or_flushed_is_a_miss_and_comes_back(cache, valkey
     await reading(cache, source)
     await reading(cache, source)
     assert source.reads == reads + 1
+
+
+@pytest.mark.contract("Z01")
+async def test_the_return_of_redis_wakes_those_who_wait_for_the_world(cache, valkey) -> None:
+    valkey.kill()
+    try:
+        await eventually(lambda: _down(cache))
+        asleep = asyncio.create_task(recovery.sleep(60))
+    finally:
+        valkey.start()
+    await asyncio.wait_for(asleep, 10)
 
 
 @pytest.mark.contract("Q23", "Z02")
