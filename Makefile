@@ -6,7 +6,7 @@ RUN := $(UV) run --frozen
 PYTEST ?=
 WORKERS ?= 3
 ROOTLESS := --ignore=tests/compose --ignore=tests/cluster/pods
-IN_WORKERS = -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o console_output_style=count
+IN_WORKERS = -n $(WORKERS) --timeout=600 --dist loadfile --no-loadscope-reorder -o console_output_style=count
 SERVICES := patient-service appointment-service auth-service billing-service analytics-service api-gateway
 
 .cache/uv/bin/uv:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from chassis.testing import deadline
 from hpctl.layout import ROOT, Layout
 from hpctl.report import Row
 
@@ -60,9 +61,9 @@ class Platform:
 
 def wait_for(check: Callable[[], Any], within: float = 30.0) -> Any:
     """The first true value of the check."""
-    deadline = time.monotonic() + within
+    until = deadline(within)
     while not (found := check()):
-        assert time.monotonic() < deadline, f"still not so after {within:g} s"
+        assert time.monotonic() < until, f"still not so after {within:g} s"
         time.sleep(0.05)
     return found
 

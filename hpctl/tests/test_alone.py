@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from chassis.testing import free_port
+from chassis.testing import deadline, free_port
 from hpctl.layout import SERVICES, Service
 
 
@@ -27,10 +27,10 @@ def test_it_answers_without_kafka_redis_and_neighbours(service: Service, postgre
         command = [sys.executable, "-m", service.package]
         process = subprocess.Popen(command, env=environ, stdout=output, stderr=output, cwd=tmp_path)
     try:
-        deadline = time.monotonic() + 30
+        until = deadline(30)
         while (status := _health(port)) != 200:
             assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, f"{status}: {log.read_text()}"
+            assert time.monotonic() < until, f"{status}: {log.read_text()}"
             time.sleep(0.05)
     finally:
         process.terminate()

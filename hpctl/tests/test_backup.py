@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from chassis.testing import deadline
 
 LOGIN = {"email": "testuser@test.com", "password": "password123"}
 
@@ -118,9 +119,9 @@ def test_the_same_backup_may_be_restored_again_and_no_tag_comes_back(running: An
 
 
 def _shows(http: httpx.Client, visit: str, name: str) -> None:
-    deadline = time.monotonic() + 60
+    until = deadline(60)
     while (seen := http.get(f"/api/appointments/{visit}").json()["patientName"]) != name:
-        assert time.monotonic() < deadline, f"it still shows {seen}"
+        assert time.monotonic() < until, f"it still shows {seen}"
         time.sleep(0.2)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from chassis.testing import deadline
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.fleet import DURING, PORTS, Client, Fleet, settle
@@ -143,10 +144,10 @@ async def check_reads(client: Client, patient: str) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 async def test_a_fault_of_the_database_is_waited_for_by_all_services(fleet: Fleet, name: str) -> None:
     async with fleet.client() as client:
-        await settle(client.ready, time.monotonic() + 120)
+        await settle(client.ready, deadline(120))
         patient = (await client.register()).json()["id"]
         appointment = (await client.book(patient)).json()["id"]
-        await settle(lambda: shows(client, appointment, "Before"), time.monotonic() + 20)
+        await settle(lambda: shows(client, appointment, "Before"), deadline(20))
         counted = await client.counted("patient.created")
 
         with FAULTS[name](fleet):
@@ -160,7 +161,7 @@ async def test_a_fault_of_the_database_is_waited_for_by_all_services(fleet: Flee
                 await check_reads(client, patient)
 
         mended = time.monotonic()
-        deadline = mended + HEALS_SECONDS
+        until = mended + HEALS_SECONDS
 
         async def writes() -> bool:
             return set((await client.writes(patient)).values()) <= {200, 201}
@@ -174,7 +175,7 @@ async def test_a_fault_of_the_database_is_waited_for_by_all_services(fleet: Flee
             return await client.counted("patient.created") >= counted + DURING
 
         checks = (writes, lambda: shows(client, appointment, "After"), all_counted, accounts)
-        await asyncio.gather(*(settle(check, deadline) for check in checks))
+        await asyncio.gather(*(settle(check, until) for check in checks))
         print(f"{name}: healed {time.monotonic() - mended:.1f} s after the mend")
         assert await client.dead_letters() == {}
 

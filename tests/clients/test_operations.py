@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from chassis.testing import deadline
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tests.clients.documents import SERVICES, documents, operations
@@ -46,10 +47,10 @@ def conforms(document: dict[str, Any], schema: dict[str, Any], value: Any) -> No
 
 def asked(http: httpx.Client, method: str, address: str, **what: Any) -> httpx.Response:
     """The answer; at a route's limit a client waits as long as it is told, and so does this one."""
-    deadline = time.monotonic() + 20
+    until = deadline(20)
     while True:
         answer = http.request(method, address, **what)
-        if answer.status_code != 429 or time.monotonic() > deadline:
+        if answer.status_code != 429 or time.monotonic() > until:
             return answer
         time.sleep(int(answer.headers["Retry-After"]))
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from chassis.testing import deadline
+
 Manifest = dict[str, Any]
 
 
@@ -85,9 +87,9 @@ class Client:
 
 def eventually(look: Callable[[], Any], what: str, within: float, every: float = 0.2) -> Any:
     """The first true answer of `look` within a deadline; a refusal on the way counts as no answer."""
-    deadline = time.monotonic() + within
+    until = deadline(within)
     last = ""
-    while time.monotonic() < deadline:
+    while time.monotonic() < until:
         try:
             if found := look():
                 return found

@@ -6,6 +6,7 @@ import socket
 import time
 from pathlib import Path
 
+from chassis.testing import deadline
 from hpctl.embedded.valkey import Valkey
 from redis import Redis
 
@@ -52,8 +53,8 @@ class Store(Valkey):
     def copy(self, other: "Store") -> None:
         """Takes over the other's data, as a replica does, and is a primary again."""
         self.client.replicaof(other.host, str(other.port))
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
+        until = deadline(5)
+        while time.monotonic() < until:
             if self.client.info("replication").get("master_link_status") == "up":
                 break
             time.sleep(0.01)

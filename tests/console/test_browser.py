@@ -13,6 +13,7 @@ import httpx2 as httpx
 import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
+from chassis.testing import deadline
 from hpctl.layout import Layout
 from hpctl.state import running
 from playwright.sync_api import Page, expect
@@ -156,9 +157,9 @@ def test_a_dead_letter_is_inspected_replayed_and_gone(admin: Page, stack: Stack)
     visit = {"patientId": patient, "startTime": "2026-05-20T09:00:00", "endTime": "2026-05-20T09:30:00"}
     with stack.client() as client:
         booked = client.post("/api/appointments", json=visit).json()
-        deadline = time.monotonic() + 15
+        until = deadline(15)
         while client.get(f"/api/appointments/{booked['id']}").json()["patientName"] != "<b>Back & Again</b>":
-            assert time.monotonic() < deadline
+            assert time.monotonic() < until
             time.sleep(0.05)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from chassis.testing import deadline
 
 
 def eventually(check: Callable[[], Any], within: float = 30.0) -> Any:
     """The first truthy value of `check`, or a failure at the deadline."""
-    deadline = time.monotonic() + within
+    until = deadline(within)
     while not (found := check()):
-        assert time.monotonic() < deadline, "nothing to see before the deadline"
+        assert time.monotonic() < until, "nothing to see before the deadline"
         time.sleep(0.05)
     return found
 

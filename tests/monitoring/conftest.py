@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from chassis.testing import deadline
 
 from tests.conftest import Stack
 from tests.monitoring import live
@@ -13,9 +14,9 @@ def busy(stack: Stack) -> dict[str, list[live.Family]]:
     """Every service's metrics after everyday work, once the consumers have looked at their lag."""
     with stack.client() as client:
         live.work(stack, client)
-    deadline = time.monotonic() + 20
+    until = deadline(20)
     while not _looked(found := live.families(stack)):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < until
         time.sleep(0.2)
     return found
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import grpc
 import httpx2 as httpx
+from chassis.testing import deadline
 from hpctl.layout import SERVICES, Layout
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -65,9 +66,9 @@ def work(stack: Stack, client: httpx.Client, reads: int = 3) -> None:
     client.put(f"/api/patients/{patient}", json=created.json() | {"name": "Ada Lovelace"})
     for _ in range(reads):
         client.get(f"/api/patients/{patient}")
-    deadline = time.monotonic() + 20
+    until = deadline(20)
     while (booked := client.post("/api/appointments", json=VISIT | {"patientId": patient})).status_code != 201:
-        assert time.monotonic() < deadline, booked.text
+        assert time.monotonic() < until, booked.text
         time.sleep(0.1)
     for path in (f"appointments/{booked.json()['id']}", "appointments", "patients", "analytics/summary", "patients/0"):
         client.get(f"/api/{path}")

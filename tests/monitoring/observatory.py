@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2 as httpx
 import yaml
+from chassis.testing import deadline
 from hpctl.embedded.process import Server, dying_with_parent
 from hpctl.layout import SERVICES, Layout
 
@@ -84,9 +85,9 @@ class Prometheus(Program):
 
     def wait_for_scrapes(self, targets: int) -> None:
         """Returns when each target was scraped twice: what is born later was born of work."""
-        deadline = time.monotonic() + 30
+        until = deadline(30)
         while len(self.query("query", query="rate(process_cpu_seconds_total[15s])")["result"]) < targets:
-            assert time.monotonic() < deadline
+            assert time.monotonic() < until
             time.sleep(0.2)
 
 

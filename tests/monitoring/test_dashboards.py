@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from chassis.testing import deadline
 
 from monitoring.dashboards.generate import DASHBOARDS, FOLDER, files
 from tests.conftest import Stack
@@ -125,9 +126,9 @@ def test_every_target_of_the_configuration_answers(watched: Watched) -> None:
 def test_rules_work_and_an_alert_reaches_its_receiver(watched: Watched, observatory: Observatory) -> None:
     groups = watched.prometheus.query("rules")["groups"]
     assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
-    deadline = time.monotonic() + 20
+    until = deadline(20)
     while not (alerts := _received(observatory, "DeadLetters")):
-        assert time.monotonic() < deadline
+        assert time.monotonic() < until
         time.sleep(0.2)
     assert [receiver["name"] for receiver in alerts[0]["receivers"]] == ["ticket"]
     assert alerts[0]["labels"]["topic"] == "patient.updated"

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from chassis.shards import LOCK_CLASS, SHARDS
-from chassis.testing import eventually
+from chassis.testing import deadline, eventually
 from healthcare_contracts import topics
 from hpctl.layout import Layout, service_named
 
@@ -116,9 +116,9 @@ def a_service_hangs_and_dies(stack: Stack, client: httpx.Client) -> None:
         time.sleep(SEEN)
         os.kill(pid, signal.SIGKILL)
         assert any(each.result() >= 500 for each in waiting)
-    deadline = time.monotonic() + 30
+    until = deadline(30)
     while _get(client, "/api/analytics/summary") != 200:
-        assert time.monotonic() < deadline
+        assert time.monotonic() < until
         time.sleep(0.3)
 
 
@@ -159,7 +159,7 @@ def _of(stack: Stack, service: str, metric: str, labels: dict[str, str]) -> floa
 
 def wait_for(check: Callable[[], bool], within: float = 30) -> None:
     """Returns once it is so."""
-    deadline = time.monotonic() + within
+    until = deadline(within)
     while not check():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < until
         time.sleep(0.1)

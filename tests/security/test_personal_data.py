@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from chassis.testing import eventually
+from chassis.testing import deadline, eventually
 
 from tests.conftest import ROOT, Stack
 
@@ -49,9 +49,9 @@ def planted(stack: Stack) -> dict[str, Any]:
         client.put(f"/api/patients/{patient}", json=person | {"name": f"{MARK} Other"})
         visit = {"patientId": patient, "startTime": "2026-05-20T09:00:00", "endTime": "2026-05-20T09:30:00"}
         booked = client.post("/api/appointments", json=visit | {"notes": f"{MARK} note"}).json()
-        deadline = time.monotonic() + 20
+        until = deadline(20)
         while MARK not in client.get(f"/api/appointments/{booked['id']}").text:
-            assert time.monotonic() < deadline
+            assert time.monotonic() < until
             time.sleep(0.05)
         token = client.headers["Authorization"].removeprefix("Bearer ")
     return {"answers": answers, "token": token, "patient": patient}

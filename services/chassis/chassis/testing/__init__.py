@@ -17,6 +17,7 @@ import hmac
 import inspect
 import itertools
 import json
+import os
 import secrets
 import socket
 import time
@@ -31,12 +32,15 @@ from hpctl.embedded.postgres import Postgres
 from hpctl.embedded.process import free_port
 from hpctl.embedded.valkey import Valkey
 
-__all__ = ["JWT_SECRET", "eventually", "free_port", "serve", "token"]
+__all__ = ["JWT_SECRET", "deadline", "eventually", "free_port", "serve", "token"]
 
 Environ = dict[str, str]
 Found = TypeVar("Found")
 
 JWT_SECRET = "the-tests-own-secret-of-more-than-32-bytes"  # noqa: S105
+PATIENCE = 3.0 if "PYTEST_XDIST_WORKER" in os.environ else 1.0
+"""Workers share the machine's cores: what is waited for may take so much longer there."""
+
 _redis_databases = itertools.count(1)
 
 
@@ -156,12 +160,17 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[str]:
                 await running
 
 
+def deadline(within: float) -> float:
+    """The time, by `time.monotonic`, until which something may be waited for that takes `within` seconds at most."""
+    return time.monotonic() + within * PATIENCE
+
+
 async def eventually(check: Callable[[], Found | Awaitable[Found]], within: float = 30.0, every: float = 0.02) -> Found:
     """Call `check` (plain or async) until the result is true and return it; at the deadline its last failure is raised.
 
     Only an AssertionError means "not yet"; any other exception ends the wait.
     """
-    deadline = time.monotonic() + within
+    until = deadline(within)
     while True:
         failure = AssertionError(f"still not so after {within:g} s")
         try:
@@ -171,7 +180,7 @@ async def eventually(check: Callable[[], Found | Awaitable[Found]], within: floa
                 return found
         except AssertionError as error:
             failure = error
-        if time.monotonic() > deadline:
+        if time.monotonic() > until:
             raise failure
         await asyncio.sleep(every)
 
