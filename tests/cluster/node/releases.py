@@ -2,9 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 SECOND, FAILING, BROKEN = "second", "failing", "broken"
 MIGRATED = "patient-service"  # has a migration of its own in each
+_VERSIONS = Path(__file__).parents[3] / "services" / MIGRATED / "patient_service" / "migrations" / "versions"
+NOW = max(each.name[:4] for each in _VERSIONS.glob("*.py"))
+"""The newest revision of its schema; the second and the third release add one each."""
+NEXT, THIRD = f"{int(NOW) + 1:04}", f"{int(NOW) + 2:04}"
 MIGRATION_SECONDS = 8
 COMPLAINT = "the third release finds no column of that name"
 
@@ -43,11 +48,11 @@ class Release:
 def releases(services: Iterable[str]) -> Iterator[Release]:
     """The second release of every service, and third ones of the service that is migrated."""
     for name in services:
-        more = _migrating("0002", "0001", _SLOW) if name == MIGRATED else Release("", "")
+        more = _migrating(NEXT, NOW, _SLOW) if name == MIGRATED else Release("", "")
         lines = ("ENV APP_VERSION=0.2.0", *more.lines)
         yield Release(f"{name}:{SECOND}", f"{name}:latest", more.files, lines)
     second = f"{MIGRATED}:{SECOND}"
-    fails, works = _migrating("0003", "0002", _FAILS), _migrating("0003", "0002", _WORKS)
+    fails, works = _migrating(THIRD, NEXT, _FAILS), _migrating(THIRD, NEXT, _WORKS)
     yield Release(f"{MIGRATED}:{FAILING}", second, fails.files, fails.lines)
     broken = {**works.files, "sitecustomize.py": _NEVER_SERVES}
     lines = (*works.lines, "COPY sitecustomize.py /broken/sitecustomize.py", "ENV PYTHONPATH=/broken")

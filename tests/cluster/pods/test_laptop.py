@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.client import eventually
 from tests.cluster.node.node import DOOR, ready
-from tests.cluster.node.releases import BROKEN, COMPLAINT, FAILING, SECOND
+from tests.cluster.node.releases import BROKEN, COMPLAINT, FAILING, NEXT, NOW, SECOND, THIRD
 from tests.cluster.pods.care import LAPTOP, NAME, PATIENTS, Care
 from tests.cluster.pods.load import Load
 from tests.cluster.pods.platform import NAMES
@@ -70,7 +70,7 @@ def test_restarts_under_load_fail_no_request(care: Care) -> None:
 def test_new_images_arrive_under_load_after_their_migration(care: Care) -> None:
     """Although the operator is lost in the middle of it."""
     before = care.pods(PATIENTS)
-    assert {care.revision(pod) for pod in before.values()} == {"0001"}
+    assert {care.revision(pod) for pod in before.values()} == {NOW}
     with Load(care) as load:
         care.edit(images={"tag": SECOND})
         eventually(lambda: care.pods(PATIENTS).keys() - before, "a pod that migrates", 120)
@@ -81,7 +81,7 @@ def test_new_images_arrive_under_load_after_their_migration(care: Care) -> None:
     serving = [pod for pod in care.pods(PATIENTS).values() if ready(pod)]
     assert serving
     for pod in serving:
-        assert care.revision(pod) == "0002"
+        assert care.revision(pod) == NEXT
         assert _finished(pod) <= pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
     care.walk()
 
@@ -119,7 +119,7 @@ def test_a_pod_that_is_older_than_its_database_starts_again(care: Care) -> None:
     """The image that was taken back has migrated: what runs now knows less than its database."""
     care.replace(PATIENTS)
     pods = care.pods(PATIENTS).values()
-    assert [care.revision(pod) for pod in pods] == ["0003"] * len(pods)
+    assert [care.revision(pod) for pod in pods] == [THIRD] * len(pods)
     assert care.tags(PATIENTS) == {SECOND}
     care.walk()
     care.image("")
