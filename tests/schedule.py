@@ -8,7 +8,7 @@ What has to be compiled first is waited for outside a test's time limit.
 import contextlib
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -132,7 +132,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def _used_by_file(session: pytest.Session) -> Mapping[str, set[pytest.FixtureDef[Any]]]:
     used: dict[str, set[pytest.FixtureDef[Any]]] = {}
     for item in session.items:
-        used.setdefault(_file(item), set()).update(*_definitions(item))
+        used.setdefault(_file(item), set()).update(_definitions(item))
     return used
 
 
@@ -153,12 +153,13 @@ def _file(item: pytest.Item) -> str:
 
 
 def _needs(item: pytest.Item, fixtures: set[str]) -> bool:
-    found = (definition for definitions in _definitions(item) for definition in definitions)
-    return any(definition.argname in fixtures and definition.scope != "function" for definition in found)
+    return any(each.argname in fixtures and each.scope != "function" for each in _definitions(item))
 
 
-def _definitions(item: pytest.Item | None) -> Iterable[Sequence[pytest.FixtureDef[Any]]]:
-    return item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+def _definitions(item: pytest.Item | None) -> Iterable[pytest.FixtureDef[Any]]:
+    """Of each name that a test uses, the definition that is nearest to it."""
+    found = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+    return (definitions[-1] for definitions in found)
 
 
 @functools.cache

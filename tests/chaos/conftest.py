@@ -2,11 +2,18 @@
 
 import os
 import random
+from collections.abc import Iterator
 
 import pytest
 
 from tests.chaos.platform import Platform
-from tests.conftest import Stack
+from tests.conftest import Stack, running
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Of its own: afterwards every copy has to equal its source, so nobody else may have written events."""
+    yield from running()
 
 
 @pytest.fixture(scope="session")
