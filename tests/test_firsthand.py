@@ -24,6 +24,7 @@ def test_a_failure_is_told_when_it_happens(tmp_path: Path, words: tuple[str, ...
     (tmp_path / "test_suite.py").write_text(SUITE)
     plugins = ["-p", "xdist.plugin", "-p", "tests.firsthand", "-c", os.devnull]
     environ = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environ.pop("PYTEST_XDIST_WORKER", None)  # it is a run of its own
     command = [sys.executable, "-m", "pytest", "-q", *plugins, *words, str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False)
     told = [line for line in done.stdout.partition("= ERRORS =")[0].splitlines() if " failed after " in line]

@@ -43,6 +43,7 @@ def run(folder: Path, ci: str, *words: str) -> subprocess.CompletedProcess[str]:
         str(folder),
     ]
     environ = os.environ | {"PYTHONPATH": str(ROOT), "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environ.pop("PYTEST_XDIST_WORKER", None)  # it is a run of its own
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=False)
 
 

