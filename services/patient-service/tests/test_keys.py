@@ -164,9 +164,10 @@ async def test_who_is_older_keeps_an_address_that_two_have(client, new, connecti
         [older, younger, third] = await before.register(
             new(email="Straße@example.com"), new(email="import-1@example.com"), new(email="import-2@example.com")
         )
-        for number, (id, address) in enumerate([(younger, "STRAßE@example.com"), (third, "straße@example.com")]):
+        later = [(younger, "STRAßE@example.com"), (third, "straße@example.com")]
+        for hours, (id, address) in enumerate(later, start=1):
             await connection.execute("UPDATE patient SET email = $2 WHERE id = $1", id, address)
-            await connection.execute("UPDATE patient SET created_at = now() + $2 WHERE id = $1", id, (number + 1) * HOUR)
+            await connection.execute("UPDATE patient SET created_at = now() + $2 WHERE id = $1", id, hours * HOUR)
         # The youngest already holds the key that is the oldest's.
         await connection.execute("UPDATE patient SET email_key = 'straße@example.com' WHERE id = $1", third)
     await fill()
