@@ -32,7 +32,7 @@ STANDS_STILL = (
     ("kafka_consumergroup_group_max_lag_seconds", "> 0"),
     ("kafka_consumergroup_group_state", "!= 3"),
 )
-PATIENCE = 120.0
+PATIENCE = 240
 
 
 class Exporter(Server):
