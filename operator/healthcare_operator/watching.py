@@ -25,9 +25,11 @@ class Definition:
         self.went = asyncio.Event()
 
     def seen(self, name: str | None, event: str | None) -> None:
-        """An event about a definition of this name."""
+        """An event about a definition of this name; None is what the watch found when it began."""
         if name == f"{PLURAL}.{GROUP}":
             self.note(served=event != "DELETED")
+            if event == "ADDED":  # it came after the watch had looked for what is served
+                self.went.set()
 
     def note(self, *, served: bool) -> None:
         """Whether it is served now."""

@@ -70,10 +70,13 @@ async def test_it_begins_anew_once_the_group_is_listed_again(watches: Watches) -
         assert watches.begun == begun, step
         api.lists, api.serves, api.away = True, True, False
         await eventually(lambda begun=begun: watches.begun == begun + 1)
-    definition.seen("others.example.com", "DELETED")
+    definition.seen(NAME, "ADDED")  # its going was missed, between the look and the watch
+    await eventually(lambda: watches.begun == 5)
+    for name, event in (("others.example.com", "DELETED"), (NAME, None), (NAME, "MODIFIED")):
+        definition.seen(name, event)
     stop.set()
     await asyncio.wait_for(task, 5)
-    assert (watches.begun, watches.ended) == (4, 4)
+    assert (watches.begun, watches.ended) == (5, 5)
 
 
 async def test_sigterm_is_heard_while_there_is_no_definition(watches: Watches) -> None:
